@@ -1,0 +1,22 @@
+# One static library a module. A module may use only the modules it names, so a dependency cycle does not
+# configure; tools/tidy.py checks that its includes name no others.
+#   ukai_module(NAME USES module… LIBRARIES target…)
+function(ukai_module name)
+  cmake_parse_arguments(ARG "" "" "USES;LIBRARIES" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "_main\\.cpp$")
+  if(NOT sources)  # bootstrap only
+    file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/empty.cpp "")
+    set(sources ${CMAKE_CURRENT_BINARY_DIR}/empty.cpp)
+  endif()
+  add_library(ukai_${name} STATIC ${sources})
+  target_include_directories(ukai_${name} PUBLIC ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(ukai_${name} PRIVATE ukai_flags)
+  foreach(module IN LISTS ARG_USES)
+    if(NOT TARGET ukai_${module})
+      message(FATAL_ERROR "module ${name} uses ${module}, which is not below it")
+    endif()
+    target_link_libraries(ukai_${name} PUBLIC ukai_${module})
+  endforeach()
+  target_link_libraries(ukai_${name} PUBLIC Threads::Threads ${ARG_LIBRARIES})
+endfunction()

@@ -1,0 +1,13 @@
+# Warnings are errors in our own code; generated and system headers are left alone.
+add_library(ukai_flags INTERFACE)
+target_compile_options(ukai_flags INTERFACE
+  -Wall -Wextra -Wconversion -Wshadow -Werror
+  # g++ 12 reports these falsely inside std::string and std::optional at -O2 (GCC bugs 105329, 105562).
+  -Wno-restrict -Wno-maybe-uninitialized)
+if(UKAI_SANITIZE)
+  add_compile_options(-fsanitize=${UKAI_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${UKAI_SANITIZE})
+  if(UKAI_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize-recover=all)
+  endif()
+endif()

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ukai/bytes.h"
+#include "ukai/types.h"
+
+namespace ukai {
+
+struct StoreSpace {
+  std::uint64_t capacity_bytes = 0;
+  std::uint64_t free_bytes = 0;   ///< after the reserve
+};
+
+struct Extent {
+  std::uint32_t begin_bytes = 0;
+  std::uint32_t end_bytes = 0;
+  auto operator<=>(const Extent&) const = default;
+};
+
+/// Block versions and small durable files of one node, on its file system (FileBlockStore) or in
+/// memory with a page cache that can be lost (MemoryBlockStore). Knows nothing of sessions.
+///
+/// Errors: io (the device), no_space (the reserve would be touched), corrupt.
+/// Threads: safe from any; calls on the same byte range of the same block version must not overlap
+/// in time unless both read. Calls may block on the device.
+class BlockStore {
+ public:
+  virtual ~BlockStore() = default;
+
+  /// Creates the disk's folder and remembers its block size; not an error when it is there with the same one.
+  virtual Result<> open_disk(DiskId disk, std::uint32_t block_size_bytes) = 0;
+  /// Removes the disk and all of its blocks; not an error when it is not there. Space is given back
+  /// when no file is open any more.
+  virtual Result<> delete_disk(DiskId disk) = 0;
+  virtual Result<std::vector<DiskId>> disks() = 0;
+
+  /// Never-written bytes read as zero. `ready_only`: answers nullopt instead of waiting for the device.
+  virtual Result<std::optional<Payload>> read(BlockKey key, std::uint32_t offset_bytes,
+                                              std::uint32_t length_bytes, bool ready_only) = 0;
+  virtual Result<> write(BlockKey key, std::uint32_t offset_bytes, const Payload& data) = 0;
+  /// The range reads as zero and its whole file-system blocks are given back; a block that holds
+  /// nothing but zeros afterwards because the range covers all of it vanishes.
+  virtual Result<> zero(BlockKey key, std::uint32_t offset_bytes, std::uint32_t length_bytes) = 0;
+  /// Makes everything written so far of `disk` durable: data, sizes, folders.
+  /// io: all that was written since the last good flush must be taken as lost.
+  virtual Result<> flush(DiskId disk) = 0;
+  /// Ranges that may hold something else than zeros, sorted; empty: none.
+  virtual Result<std::vector<Extent>> extents(BlockKey key) = 0;
+  /// Allocated bytes and number of block files.
+  struct Usage {
+    std::uint64_t allocated_bytes = 0;
+    std::uint64_t blocks = 0;
+  };
+  virtual Result<Usage> usage(DiskId disk) = 0;
+
+  // -- the disk's small files: replaced whole or appended to, durable on return
+  /// `name`: "session", "dirty.log". nullopt: never written.
+  virtual Result<std::optional<std::string>> load_file(DiskId disk, std::string_view name) = 0;
+  virtual Result<> replace_file(DiskId disk, std::string_view name, std::string_view content) = 0;
+  virtual Result<> append_file(DiskId disk, std::string_view name, std::string_view content) = 0;
+
+  virtual Result<StoreSpace> space() = 0;
+  /// Identity of this folder, made when it was formatted.
+  virtual std::string store_id() const = 0;
+};
+
+}  // namespace ukai

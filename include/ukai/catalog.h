@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ukai/coordination.h"
+#include "ukai/scheduler.h"
+#include "ukai/types.h"
+#include "ukai_records.pb.h"
+
+namespace ukai {
+
+/// A disk's record and the znode version that the next compare-and-set must match.
+struct DiskEntry {
+  pb::DiskRecord record;
+  std::int32_t version = 0;
+};
+
+struct SegmentEntry {
+  pb::MapSegment segment;
+  std::int32_t version = 0;
+};
+
+/// The right to change one disk. Valid while the znode that carries it exists with this zxid.
+struct Lease {
+  DiskId disk;
+  Epoch epoch{};
+  pb::LeaseRecord::Kind kind = pb::LeaseRecord::GUEST;
+  std::string op;              ///< operation id written into the lease znode
+  std::int64_t session_id = 0; ///< ZooKeeper session that owns it
+};
+
+struct LeaseInfo {
+  pb::LeaseRecord record;
+  Stat stat;
+};
+
+struct NodeInfo {
+  pb::NodeRecord record;
+  std::optional<pb::NodeAlive> alive;  ///< empty: not running, or cut off
+};
+
+/// Typed access to everything in Coordination (design.md section 4), and the rules for changing it:
+/// records of a disk change only under its lease; what belongs together is one transaction; a change
+/// whose outcome the connection swallowed is read back by its operation id before it is tried again.
+///
+/// Errors: as Coordination's, with `unknown` only when read-back was not possible within the
+/// request timeout; corrupt when a record does not parse (the message names the path).
+/// Threads: safe from any.
+class Catalog {
+ public:
+  /// Both outlive the catalog.
+  Catalog(Coordination& coordination, Scheduler& scheduler);
+
+  /// Makes /ukai and its folders when absent, and the cluster's id; returns the id.
+  Task<Result<std::string>> ensure_layout();
+
+  // -- disks
+  Task<Result<DiskId>> find_disk(DiskName name);
+  Task<Result<std::vector<DiskName>>> disk_names();   ///< sorted
+  Task<Result<DiskEntry>> load_disk(DiskId disk);
+  /// Record, name and all segments in one transaction. exists: the name is taken.
+  Task<Result<>> create_disk(pb::DiskRecord record, std::vector<pb::MapSegment> segments);
+  /// Removes everything of the disk and leaves an order to delete at each member node, in one
+  /// transaction under `lease` (which ends with it).
+  Task<Result<>> delete_disk(Lease lease, DiskEntry entry);
+  /// Replaces the record if its version is still entry.version and `lease` still stands; updates
+  /// `entry`'s version. A changed name moves the name's record in the same transaction.
+  /// stale: the version differs or the lease is gone (lease_stands() tells which).
+  Task<Result<DiskEntry>> update_disk(Lease lease, DiskEntry entry, pb::DiskRecord changed);
+  /// The same with map segments: those with version -1 are created.
+  Task<Result<DiskEntry>> update_disk_and_map(Lease lease, DiskEntry entry, pb::DiskRecord changed,
+                                              std::vector<SegmentEntry> segments);
+  Task<Result<SegmentEntry>> load_segment(DiskId disk, std::uint32_t segment);
+
+  // -- leases
+  /// Takes the lease and increments the record's epoch in one transaction; returns the new record
+  /// too. busy: somebody holds it (the message says who, since when).
+  struct Taken {
+    Lease lease;
+    DiskEntry entry;
+  };
+  Task<Result<Taken>> take_lease(DiskId disk, std::string holder, pb::LeaseRecord::Kind kind);
+  /// Not an error when it is gone already.
+  Task<Result<>> release_lease(Lease lease);
+  Task<Result<std::optional<LeaseInfo>>> lease_of(DiskId disk);
+  /// Removes somebody's lease by force: the operator's word, or a restarted daemon's own former one.
+  Task<Result<>> break_lease(DiskId disk, std::int64_t created_zxid);
+  /// True while the znode of `lease` is there with its op id.
+  Task<Result<bool>> lease_stands(Lease lease);
+
+  // -- nodes and hosts
+  /// Writes the record (keeping admin_state) and the ephemeral alive mark, replacing a mark of an
+  /// earlier session of the same store. refused: the id belongs to another store_id.
+  Task<Result<>> register_node(pb::NodeRecord record, pb::NodeAlive alive);
+  Task<Result<>> refresh_node_alive(NodeId node, pb::NodeAlive alive);
+  Task<Result<std::vector<NodeInfo>>> nodes();        ///< sorted by id
+  Task<Result<NodeInfo>> node(NodeId id);
+  /// busy: another live ukaid has this id.
+  Task<Result<>> register_host(pb::HostRecord record);
+  Task<Result<std::vector<pb::HostRecord>>> hosts();  ///< live ones, sorted
+  Task<Result<pb::HostRecord>> host(HostId id);
+
+  // -- orders to delete
+  struct Trash {
+    std::string key;
+    pb::TrashRecord record;
+  };
+  Task<Result<std::vector<Trash>>> trash_of(NodeId node);
+  Task<Result<>> remove_trash(NodeId node, std::string key);
+
+  // -- paths, for watches
+  static std::string names_path() { return "/ukai/names"; }
+  static std::string nodes_path() { return "/ukai/nodes"; }
+  static std::string alive_path(const NodeId& node);
+  static std::string trash_path(const NodeId& node);
+  static std::string disk_path(DiskId disk);
+  static std::string lease_path(DiskId disk);
+
+  Coordination& coordination() { return coordination_; }
+
+ private:
+  Coordination& coordination_;
+  Scheduler& scheduler_;
+};
+
+}  // namespace ukai

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "ukai/block_store.h"
+#include "ukai/io.h"
+#include "ukai/node_link.h"
+#include "ukai/task.h"
+#include "ukai_node.pb.h"
+
+namespace ukai {
+
+/// Finds the link to another node, by the addresses in a PullRequest.
+using PeerFinder = std::function<std::shared_ptr<NodeLink>(const pb::PullRequest&)>;
+
+struct StorageNodeOptions {
+  NodeId id;
+  std::string cluster_id;
+  std::string boot_id;            ///< of this machine's current boot, or a test's
+  std::uint64_t incarnation = 0;  ///< random, of this process
+  PeerFinder peers;
+};
+
+/// One storage node without its transport: sessions, fencing, the dirty-block logs, copying.
+/// Used by ukainode, inside ukaid, and by the simulator: same class.
+///
+/// Rules it keeps by itself (design.md 5, protocol.md):
+///  - nothing of an epoch or session smaller than the largest seen is applied or answered; a larger
+///    one is durable before the fence is answered, and everything older has ended by then;
+///  - after a restart a disk is served only once its holder has fenced it;
+///  - before the first change of a block, it is in the durable active set, and in missed[m] for
+///    each missing member m;
+///  - forwarded writes and pulled data of one block have one order; pulled data never covers a write
+///    forwarded since the pull began;
+///  - after a failed flush the disk is not served until a new fence, which reports `crashed`.
+///
+/// Threads: safe from any. handle() may block on the device unless would_block() said false.
+class StorageNode {
+ public:
+  StorageNode(BlockStore& store, Scheduler& scheduler, StorageNodeOptions options);
+  ~StorageNode();
+
+  /// Answers one data request. When `inline_only`, returns nullopt instead of blocking on the device, and
+  /// has changed nothing then; call again on a thread that may block.
+  std::optional<IoReply> handle(const IoRequest& request, bool inline_only);
+
+  Result<pb::FenceReply> fence(const pb::FenceRequest& request);
+  Result<pb::DirtyListReply> dirty_list(const pb::DirtyListRequest& request);
+  Result<pb::CleanReply> clean(const pb::CleanRequest& request);
+  Result<pb::SetMissingReply> set_missing(const pb::SetMissingRequest& request);
+  Task<Result<pb::PullReply>> pull(pb::PullRequest request);
+  Result<pb::HashReply> hash(const pb::HashRequest& request);
+  Result<pb::DiskUsageReply> disk_usage(const pb::DiskUsageRequest& request);
+  pb::HealthReply health();
+  /// An order from the registry: the disk's record is gone.
+  Result<> delete_disk(DiskId disk);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ukai
