@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ukai/geometry.h"
+#include "ukai/limits.h"
 #include "ukai/types.h"
 #include "ukai_records.pb.h"
 
@@ -20,9 +21,9 @@ struct Location {
 
 /// How a new disk's blocks lie: all blocks on all nodes, or striped.
 struct Placement {
-  std::vector<NodeId> nodes;      ///< in the operator's order
-  bool stripe = false;            ///< block i on nodes i, i+1, … i+replicas-1 (modulo)
-  std::uint32_t replicas = 0;     ///< 0: all nodes without stripe, 1 with
+  std::vector<NodeId> nodes;   ///< in the operator's order
+  bool stripe = false;         ///< block i on nodes i, i+1, … i+replicas-1 (modulo)
+  std::uint32_t replicas = 0;  ///< 0: all nodes without stripe, 1 with
 };
 
 /// Refuses no nodes, one named twice, more replicas than nodes, more than limits allow. Without
@@ -31,6 +32,12 @@ Result<Placement> check_placement(Placement placement);
 
 /// The map of a new disk, all in-sync; one segment for each limits::segment_blocks blocks.
 std::vector<pb::MapSegment> make_map(const Geometry& geometry, const Placement& placement);
+
+/// The segments that change or come when a disk grows from `from` to `to`: new blocks continue the
+/// layout of the last one. `last` is the last segment of the present map. The first segment
+/// returned replaces `last` (it may be equal to it); the others are new.
+std::vector<pb::MapSegment> grow_map(const pb::MapSegment& last, const Geometry& from,
+                                     const Geometry& to);
 
 /// Number and shape of a segment's blocks are right, sets are not empty, runs point at sets.
 Result<> check_segment(const pb::MapSegment& segment, const Geometry& geometry);
@@ -43,6 +50,8 @@ class MapSegmentView {
   explicit MapSegmentView(const pb::MapSegment& segment);
 
   const std::vector<Location>& locations(BlockIndex block) const;
+  /// Index into sets() of the block's replica set.
+  std::size_t set_of(BlockIndex block) const;
   const std::vector<std::vector<Location>>& sets() const { return sets_; }
   /// Number of this segment's blocks that have set `index`.
   std::uint64_t blocks_of_set(std::size_t index) const;
@@ -67,12 +76,8 @@ class MapSegmentView {
   std::vector<Run> runs_;
 };
 
-inline std::uint32_t segment_of(BlockIndex block);
-
-}  // namespace ukai
-
-#include "ukai/limits.h"
-
-inline std::uint32_t ukai::segment_of(BlockIndex block) {
+inline std::uint32_t segment_of(BlockIndex block) {
   return static_cast<std::uint32_t>(raw(block) / limits::segment_blocks);
 }
+
+}  // namespace ukai

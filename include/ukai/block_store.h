@@ -13,7 +13,7 @@ namespace ukai {
 
 struct StoreSpace {
   std::uint64_t capacity_bytes = 0;
-  std::uint64_t free_bytes = 0;   ///< after the reserve
+  std::uint64_t free_bytes = 0;  ///< after the reserve
 };
 
 struct Extent {
@@ -32,14 +32,16 @@ class BlockStore {
  public:
   virtual ~BlockStore() = default;
 
-  /// Creates the disk's folder and remembers its block size; not an error when it is there with the same one.
+  /// Creates the disk's folder and remembers its block size; not an error when it is there with the
+  /// same one.
   virtual Result<> open_disk(DiskId disk, std::uint32_t block_size_bytes) = 0;
   /// Removes the disk and all of its blocks; not an error when it is not there. Space is given back
   /// when no file is open any more.
   virtual Result<> delete_disk(DiskId disk) = 0;
   virtual Result<std::vector<DiskId>> disks() = 0;
 
-  /// Never-written bytes read as zero. `ready_only`: answers nullopt instead of waiting for the device.
+  /// Never-written bytes read as zero. `ready_only`: answers nullopt instead of waiting for the
+  /// device.
   virtual Result<std::optional<Payload>> read(BlockKey key, std::uint32_t offset_bytes,
                                               std::uint32_t length_bytes, bool ready_only) = 0;
   virtual Result<> write(BlockKey key, std::uint32_t offset_bytes, const Payload& data) = 0;

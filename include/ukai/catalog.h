@@ -28,8 +28,8 @@ struct Lease {
   DiskId disk;
   Epoch epoch{};
   pb::LeaseRecord::Kind kind = pb::LeaseRecord::GUEST;
-  std::string op;              ///< operation id written into the lease znode
-  std::int64_t session_id = 0; ///< ZooKeeper session that owns it
+  std::string op;               ///< operation id written into the lease znode
+  std::int64_t session_id = 0;  ///< ZooKeeper session that owns it
 };
 
 struct LeaseInfo {
@@ -43,8 +43,9 @@ struct NodeInfo {
 };
 
 /// Typed access to everything in Coordination (design.md section 4), and the rules for changing it:
-/// records of a disk change only under its lease; what belongs together is one transaction; a change
-/// whose outcome the connection swallowed is read back by its operation id before it is tried again.
+/// records of a disk change only under its lease; what belongs together is one transaction; a
+/// change whose outcome the connection swallowed is read back by its operation id before it is
+/// tried again.
 ///
 /// Errors: as Coordination's, with `unknown` only when read-back was not possible within the
 /// request timeout; corrupt when a record does not parse (the message names the path).
@@ -59,7 +60,7 @@ class Catalog {
 
   // -- disks
   Task<Result<DiskId>> find_disk(DiskName name);
-  Task<Result<std::vector<DiskName>>> disk_names();   ///< sorted
+  Task<Result<std::vector<DiskName>>> disk_names();  ///< sorted
   Task<Result<DiskEntry>> load_disk(DiskId disk);
   /// Record, name and all segments in one transaction. exists: the name is taken.
   Task<Result<>> create_disk(pb::DiskRecord record, std::vector<pb::MapSegment> segments);
@@ -86,7 +87,8 @@ class Catalog {
   /// Not an error when it is gone already.
   Task<Result<>> release_lease(Lease lease);
   Task<Result<std::optional<LeaseInfo>>> lease_of(DiskId disk);
-  /// Removes somebody's lease by force: the operator's word, or a restarted daemon's own former one.
+  /// Removes somebody's lease by force: the operator's word, or a restarted daemon's own former
+  /// one.
   Task<Result<>> break_lease(DiskId disk, std::int64_t created_zxid);
   /// True while the znode of `lease` is there with its op id.
   Task<Result<bool>> lease_stands(Lease lease);
@@ -96,7 +98,7 @@ class Catalog {
   /// earlier session of the same store. refused: the id belongs to another store_id.
   Task<Result<>> register_node(pb::NodeRecord record, pb::NodeAlive alive);
   Task<Result<>> refresh_node_alive(NodeId node, pb::NodeAlive alive);
-  Task<Result<std::vector<NodeInfo>>> nodes();        ///< sorted by id
+  Task<Result<std::vector<NodeInfo>>> nodes();  ///< sorted by id
   Task<Result<NodeInfo>> node(NodeId id);
   /// busy: another live ukaid has this id.
   Task<Result<>> register_host(pb::HostRecord record);

@@ -32,8 +32,8 @@ struct Op {
   enum class Kind { create, create_ephemeral, set, remove, check };
   Kind kind;
   std::string path;
-  std::string data;                     // create, set
-  std::int32_t version = any_version;   // set, remove, check
+  std::string data;                    // create, set
+  std::int32_t version = any_version;  // set, remove, check
 
   static Op create(std::string path, std::string data);
   static Op create_ephemeral(std::string path, std::string data);
@@ -45,8 +45,8 @@ struct Op {
 enum class SessionState {
   connecting,  ///< never connected yet
   connected,
-  suspended,   ///< connection lost; the session may live on at the server
-  expired,     ///< the session is gone with its ephemerals; a new one is being made by itself
+  suspended,  ///< connection lost; the session may live on at the server
+  expired,    ///< the session is gone with its ephemerals; a new one is being made by itself
 };
 
 /// The tree of small records all daemons agree on: ZooKeeper, or memory in tests. Paths are

@@ -74,8 +74,8 @@ class HostDisks {
                                    std::function<bool(const pb::SyncProgress&)> progress) = 0;
   virtual Task<Result<>> verify_disk(pb::VerifyDiskRequest request,
                                      std::function<bool(const pb::VerifyProgress&)> progress) = 0;
-  /// Requests of other hosts' readers (IoOp::read_disk, extents_disk, stat_disk): answered only while
-  /// this host holds the lease, otherwise stale.
+  /// Requests of other hosts' readers (IoOp::read_disk, extents_disk, stat_disk): answered only
+  /// while this host holds the lease, otherwise stale.
   virtual void serve_reader(IoRequest request, std::function<void(IoReply)> done) = 0;
 
   /// Flushes, releases all leases, waits for requests in flight. Nothing may be called afterwards.

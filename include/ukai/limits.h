@@ -11,42 +11,45 @@ namespace ukai::limits {
 using namespace std::chrono_literals;
 
 // -- disks
-inline constexpr std::uint64_t disk_size_bytes_max = 64ULL << 40;   // 1,024 map segments
-inline constexpr std::uint32_t block_size_bytes_min = 64U << 10;    // below it, files cost more than data
-inline constexpr std::uint32_t block_size_bytes_max = 64U << 20;    // above it, one copy holds a range too long
-inline constexpr std::uint32_t block_size_bytes_default = 4U << 20; // the original's usual size
-inline constexpr std::uint64_t segment_blocks = 16384;              // a fragmented segment stays ~100 kB
-inline constexpr std::size_t disk_nodes_max = 64;                   // a frame names missing nodes in 64 bits
-inline constexpr std::size_t replicas_max = 8;                      // more only multiplies write cost
+inline constexpr std::uint64_t disk_size_bytes_max = 64ULL << 40;  // 1,024 map segments
+inline constexpr std::uint32_t block_size_bytes_min = 64U
+                                                      << 10;  // below it, files cost more than data
+inline constexpr std::uint32_t block_size_bytes_max =
+    64U << 20;  // above it, one copy holds a range too long
+inline constexpr std::uint32_t block_size_bytes_default = 4U << 20;  // the original's usual size
+inline constexpr std::uint64_t segment_blocks = 16384;  // a fragmented segment stays ~100 kB
+inline constexpr std::size_t disk_nodes_max = 64;       // a frame names missing nodes in 64 bits
+inline constexpr std::size_t replicas_max = 8;          // more only multiplies write cost
 inline constexpr std::size_t disk_name_chars_max = 128;
 
 // -- I/O
-inline constexpr std::uint32_t io_bytes_max = 1U << 20;             // FUSE's largest request (256 pages)
-inline constexpr auto io_deadline_default = 2000ms;                 // design.md 6: missing after this
-inline constexpr auto io_wait_default = 60s;                        // the only replica may take so long
-inline constexpr std::uint32_t copy_chunk_bytes = 64U << 10;        // healing granularity
-inline constexpr std::size_t heal_blocks_parallel = 4;              // enough to fill a link, not a guest's
+inline constexpr std::uint32_t io_bytes_max = 1U << 20;       // FUSE's largest request (256 pages)
+inline constexpr auto io_deadline_default = 2000ms;           // design.md 6: missing after this
+inline constexpr auto io_wait_default = 60s;                  // the only replica may take so long
+inline constexpr std::uint32_t copy_chunk_bytes = 64U << 10;  // healing granularity
+inline constexpr std::size_t heal_blocks_parallel = 4;  // enough to fill a link, not a guest's
 
 // -- wire
-inline constexpr std::size_t batch_frames_max = 64;                 // limits.md 5.2
-inline constexpr std::size_t batch_bytes_max = 256U << 10;          // limits.md 5.2
-inline constexpr std::size_t stream_queue_frames_max = 4096;        // then submit fails: unreachable
-inline constexpr auto control_deadline = 10s;                       // unary calls that do not copy data
+inline constexpr std::size_t batch_frames_max = 64;           // limits.md 5.2
+inline constexpr std::size_t batch_bytes_max = 256U << 10;    // limits.md 5.2
+inline constexpr std::size_t stream_queue_frames_max = 4096;  // then submit fails: unreachable
+inline constexpr auto control_deadline = 10s;                 // unary calls that do not copy data
 inline constexpr auto reconnect_backoff_min = 50ms;
 inline constexpr auto reconnect_backoff_max = 2s;
 
 // -- metadata
 inline constexpr auto zookeeper_session_default = 10s;
-inline constexpr std::size_t znode_bytes_max = 512U << 10;          // half of ZooKeeper's own limit
-inline constexpr std::size_t transaction_ops_max = 2048;            // a 64 TiB create is 1,024 segments
+inline constexpr std::size_t znode_bytes_max = 512U << 10;  // half of ZooKeeper's own limit
+inline constexpr std::size_t transaction_ops_max = 2048;    // a 64 TiB create is 1,024 segments
 
 // -- node
 inline constexpr std::size_t open_files_default = 4096;
-inline constexpr std::uint64_t reserve_bytes_default = 256ULL << 20; // left free, for logs and records
-inline constexpr std::size_t node_workers_default = 4;              // ops that may wait for the device
+inline constexpr std::uint64_t reserve_bytes_default = 256ULL
+                                                       << 20;  // left free, for logs and records
+inline constexpr std::size_t node_workers_default = 4;         // ops that may wait for the device
 
 // -- lease
-inline constexpr auto lease_linger = 1s;                            // QEMU closes and reopens within ms
-inline constexpr auto clean_interval = 30s;                         // how lazily dirty bits are cleared
+inline constexpr auto lease_linger = 1s;     // QEMU closes and reopens within ms
+inline constexpr auto clean_interval = 30s;  // how lazily dirty bits are cleared
 
 }  // namespace ukai::limits

@@ -41,7 +41,7 @@ class NodeLink {
   /// What is known of the connection, without asking anybody.
   struct Condition {
     bool connected = false;
-    Duration latency{};          ///< smoothed round trip of small requests; 0: not measured
+    Duration latency{};  ///< smoothed round trip of small requests; 0: not measured
     std::string last_error;
     std::uint64_t in_flight = 0;
   };
@@ -62,9 +62,9 @@ class NodeDirectory {
     std::string site;
     std::string data_address;
     std::string control_address;
-    bool alive = false;              ///< it is registered as running
-    std::uint64_t incarnation = 0;   ///< of the running process; 0 when not alive
-    bool local = false;              ///< runs inside this process
+    bool alive = false;             ///< it is registered as running
+    std::uint64_t incarnation = 0;  ///< of the running process; 0 when not alive
+    bool local = false;             ///< runs inside this process
   };
   /// nullopt: no such node is registered.
   virtual std::optional<Entry> find(const NodeId& node) const = 0;

@@ -12,15 +12,15 @@ namespace ukai {
 /// What went wrong, as the caller must react to it. errno, gRPC status and exit status are
 /// translated from it in one file each.
 enum class Code {
-  invalid,       ///< bad input; repeating is useless
-  not_found,     ///< what was named does not exist
-  exists,        ///< what should be made is there already
-  busy,          ///< in use by somebody else; may work later
-  no_space,      ///< a store is full
-  unreachable,   ///< no answer in time; for requests that change nothing, or surely were not applied
-  unknown,       ///< no answer in time to a change: it may have been applied or not
-  refused,       ///< would break a safety rule (last replica, wrong cluster, not allowed)
-  stale,         ///< epoch, session or version is older than what the other side has seen
+  invalid,      ///< bad input; repeating is useless
+  not_found,    ///< what was named does not exist
+  exists,       ///< what should be made is there already
+  busy,         ///< in use by somebody else; may work later
+  no_space,     ///< a store is full
+  unreachable,  ///< no answer in time; for requests that change nothing, or surely were not applied
+  unknown,      ///< no answer in time to a change: it may have been applied or not
+  refused,      ///< would break a safety rule (last replica, wrong cluster, not allowed)
+  stale,        ///< epoch, session or version is older than what the other side has seen
   not_admitted,  ///< the node serves this disk only after a fence
   corrupt,       ///< stored bytes do not match their checksum, or a record does not parse
   io,            ///< the device failed
@@ -43,8 +43,8 @@ template <class T = Unit>
 class [[nodiscard]] Result {
  public:
   Result() requires std::is_same_v<T, Unit> : state_(Unit{}) {}
-  Result(T value) : state_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
-  Result(Error error) : state_(std::move(error)) {}     // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::move(value)) {}      // NOLINT(google-explicit-constructor)
+  Result(Error error) : state_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }

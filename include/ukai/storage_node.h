@@ -35,7 +35,8 @@ struct StorageNodeOptions {
 ///  - after a restart a disk is served only once its holder has fenced it;
 ///  - before the first change of a block, it is in the durable active set, and in missed[m] for
 ///    each missing member m;
-///  - forwarded writes and pulled data of one block have one order; pulled data never covers a write
+///  - forwarded writes and pulled data of one block have one order; pulled data never covers a
+///  write
 ///    forwarded since the pull began;
 ///  - after a failed flush the disk is not served until a new fence, which reports `crashed`.
 ///
@@ -45,8 +46,8 @@ class StorageNode {
   StorageNode(BlockStore& store, Scheduler& scheduler, StorageNodeOptions options);
   ~StorageNode();
 
-  /// Answers one data request. When `inline_only`, returns nullopt instead of blocking on the device, and
-  /// has changed nothing then; call again on a thread that may block.
+  /// Answers one data request. When `inline_only`, returns nullopt instead of blocking on the
+  /// device, and has changed nothing then; call again on a thread that may block.
   std::optional<IoReply> handle(const IoRequest& request, bool inline_only);
 
   Result<pb::FenceReply> fence(const pb::FenceRequest& request);

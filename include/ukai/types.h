@@ -44,9 +44,9 @@ class Name {
   std::string text_;
 };
 
-using NodeId = Name<struct NodeTag>;      ///< a storage node: "n1"
-using HostId = Name<struct HostTag>;      ///< a hypervisor host: "h1"
-using DiskName = Name<struct DiskTag>;    ///< what the operator calls a disk
+using NodeId = Name<struct NodeTag>;    ///< a storage node: "n1"
+using HostId = Name<struct HostTag>;    ///< a hypervisor host: "h1"
+using DiskName = Name<struct DiskTag>;  ///< what the operator calls a disk
 
 /// 1..128 characters of [A-Za-z0-9._-], not "." or "..", not starting with '-' or '.'.
 /// (A '/' would leave the mount's folder, '@' marks snapshots.)
@@ -54,11 +54,11 @@ Result<DiskName> parse_disk_name(std::string_view text);
 /// The same alphabet, 1..64 characters; `what` ("node", "host") goes into the message.
 Result<std::string> parse_id(std::string_view text, std::string_view what);
 
-enum class BlockIndex : std::uint64_t {};   ///< number of a block within its disk, from 0
-enum class Epoch : std::uint64_t {};        ///< grows with each grant of a disk's lease, from 1
-enum class Session : std::uint64_t {};      ///< grows with each fence by one holder on one node
-enum class Sequence : std::uint64_t {};     ///< the holder's write counter within an epoch
-enum class Generation : std::uint64_t {};   ///< counts a disk's snapshots, from 1
+enum class BlockIndex : std::uint64_t {};  ///< number of a block within its disk, from 0
+enum class Epoch : std::uint64_t {};       ///< grows with each grant of a disk's lease, from 1
+enum class Session : std::uint64_t {};     ///< grows with each fence by one holder on one node
+enum class Sequence : std::uint64_t {};    ///< the holder's write counter within an epoch
+enum class Generation : std::uint64_t {};  ///< counts a disk's snapshots, from 1
 
 template <class Id>
 constexpr auto raw(Id id) {
@@ -104,7 +104,8 @@ struct BlockKey {
 /// The original's numbers.
 enum class SyncStatus : std::uint8_t { in_sync = 0, syncing = 1, out_of_sync = 2 };
 
-/// "10G", "4MiB", "4M", "512" to bytes. K, M, G, T, P (with or without "iB" / "B") are powers of 1024.
+/// "10G", "4MiB", "4M", "512" to bytes. K, M, G, T, P (with or without "iB" / "B") are powers of
+/// 1024.
 Result<std::uint64_t> parse_size(std::string_view text);
 /// 4194304 -> "4 MiB"; for people.
 std::string format_size(std::uint64_t bytes);
