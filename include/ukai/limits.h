@@ -30,8 +30,20 @@ inline constexpr std::uint32_t copy_chunk_bytes = 64U << 10;  // healing granula
 inline constexpr std::size_t heal_blocks_parallel = 4;  // enough to fill a link, not a guest's
 
 // -- wire
-inline constexpr std::size_t batch_frames_max = 64;           // limits.md 5.2
-inline constexpr std::size_t batch_bytes_max = 256U << 10;    // limits.md 5.2
+inline constexpr std::size_t batch_frames_max = 64;         // limits.md 5.2
+inline constexpr std::size_t batch_bytes_max = 256U << 10;  // limits.md 5.2
+inline constexpr std::size_t frame_bytes_max =
+    16U << 20;  // a long list of extents; I/O is at most 1 MiB
+inline constexpr std::size_t frame_what_bytes_max = 1024;  // one clear line
+inline constexpr std::size_t stream_work_frames_max =
+    1024;  // a server takes no more of one stream at once
+inline constexpr std::size_t stream_work_bytes_max = 64U
+                                                     << 20;  // the same in bytes that it must hold
+inline constexpr auto keepalive_interval = 500ms;  // with the time-out: a dead peer is noticed
+inline constexpr auto keepalive_timeout = 1500ms;  // within the I/O deadline
+inline constexpr auto connect_timeout = 1000ms;    // half an I/O deadline, then it is tried again
+inline constexpr auto deadline_sweep_interval = 20ms;         // how late a deadline may be noticed
+inline constexpr int control_threads_max = 64;                // calls served at the same time
 inline constexpr std::size_t stream_queue_frames_max = 4096;  // then submit fails: unreachable
 inline constexpr auto control_deadline = 10s;                 // unary calls that do not copy data
 inline constexpr auto reconnect_backoff_min = 50ms;
@@ -39,6 +51,10 @@ inline constexpr auto reconnect_backoff_max = 2s;
 
 // -- metadata
 inline constexpr auto zookeeper_session_default = 10s;
+inline constexpr auto metadata_request_default = 10s;               // a ZooKeeper leader election takes less
+inline constexpr auto metadata_retry_pause = 100ms;                 // between tries to read a lost outcome back
+inline constexpr int metadata_conflicts_max = 16;                   // compare-and-sets lost in a row, then stale
+inline constexpr int earlier_ops_max = 8;                           // operation ids a disk's record remembers
 inline constexpr std::size_t znode_bytes_max = 512U << 10;  // half of ZooKeeper's own limit
 inline constexpr std::size_t transaction_ops_max = 2048;    // a 64 TiB create is 1,024 segments
 
