@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Checks that other programs make: clang-format, clang-tidy, g++, shellcheck, mypy, flake8."""
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Callable, Iterable
+
+from .tree import (ROOT, cpp_files, fingerprint, known_good, python_files, relative,
+                   remember_good, shell_files)
+
+BUILDS = ("dev", "release")
+
+
+def _run(command: list[str]) -> list[str]:
+    """Nothing when it succeeds, else what it said."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode == 0:
+        return []
+    said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    return said or [f"{shlex.join(command)}: status {done.returncode}"]
+
+
+def _parallel(check: Callable[[Path], list[str]], paths: Iterable[Path]) -> list[str]:
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
+        return [line for lines in pool.map(check, paths) for line in lines]
+
+
+@lru_cache(maxsize=None)
+def _compile_commands() -> dict[Path, list[str]]:
+    """Source -> its compiler and flags, from the preset that was configured."""
+    for build in BUILDS:
+        path = ROOT / "build" / build / "compile_commands.json"
+        if path.exists():
+            entries = json.loads(path.read_text())
+            return {Path(entry["file"]): shlex.split(entry["command"]) for entry in entries}
+    raise SystemExit("tidy: configure first: cmake --preset dev")
+
+
+def _flags_of_neighbour(header: Path) -> list[str]:
+    """What a source of the same module is compiled with; the contracts need only their folder."""
+    commands = _compile_commands()
+    near = [source for source in commands if source.parent == header.parent]
+    command = commands[near[0]] if near else commands[next(
+        source for source in sorted(commands) if "src/model/" in str(source))]
+    return [word for word in command if word.startswith(("-I", "-D", "-std", "-W", "-isystem"))
+            or (word.startswith("/") and not word.endswith((".cpp", ".o", "g++", "c++", "ccache")))]
+
+
+def headers_compile_alone() -> list[str]:
+    """Every header includes what it uses."""
+    def check(header: Path) -> list[str]:
+        flags = _flags_of_neighbour(header)
+        mark = fingerprint(header, *flags)
+        if known_good("header", mark):
+            return []
+        said = _run(["g++", *flags, "-Wno-unused", "-fsyntax-only", "-x", "c++",
+                     "-include", str(header), "/dev/null"])
+        if not said:
+            remember_good("header", mark)
+        return said
+
+    return _parallel(check, [path for path in cpp_files() if path.suffix == ".h"])
+
+
+def formatted() -> list[str]:
+    """clang-format has nothing to change."""
+    files = [str(path) for path in cpp_files()]
+    return _run(["clang-format", "--dry-run", "--Werror", *files]) if files else []
+
+
+def clang_tidy() -> list[str]:
+    """clang-tidy with the list of .clang-tidy, over every source of src/."""
+    rules = (ROOT / ".clang-tidy").read_text()
+    commands = _compile_commands()
+
+    def check(source: Path) -> list[str]:
+        mark = fingerprint(source, rules, *commands[source])
+        if known_good("clang-tidy", mark):
+            return []
+        build = next(name for name in BUILDS
+                     if (ROOT / "build" / name / "compile_commands.json").exists())
+        said = _run(["clang-tidy", "-p", str(ROOT / "build" / build), "--quiet",
+                     "--extra-arg=-Wno-unknown-warning-option", str(source)])
+        if not said:
+            remember_good("clang-tidy", mark)
+        return [line for line in said if "warning" in line or "error" in line]
+
+    return _parallel(check, [path for path in cpp_files()
+                             if path in commands and (ROOT / "src") in path.parents])
+
+
+def shell_scripts() -> list[str]:
+    """shellcheck has nothing to say."""
+    files = [relative(path) for path in shell_files()]
+    return _run(["shellcheck", "--format=gcc", *files]) if files else []
+
+
+def python_types() -> list[str]:
+    """mypy --strict passes: each folder with its own imports."""
+    found = []
+    folders = {path.parent for path in python_files()}
+    packages = {folder for folder in folders if (folder / "__init__.py").exists()}
+    for package in sorted(packages):
+        found += _run(["mypy", "--strict", "--no-error-summary", relative(package)])
+    for folder in sorted(folders - packages):
+        for path in sorted(path for path in python_files() if path.parent == folder):
+            found += _run(["mypy", "--strict", "--no-error-summary", "--ignore-missing-imports",
+                           "--scripts-are-modules", relative(path)])
+    return sorted(set(found))
+
+
+def python_style() -> list[str]:
+    """flake8 has nothing to say."""
+    files = [relative(path) for path in python_files()]
+    return _run(["flake8", *files]) if files else []
