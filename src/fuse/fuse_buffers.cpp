@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "fuse/fuse_buffers.h"
+
+#include <atomic>
+#include <cstdlib>
+
+namespace ukai {
+namespace {
+
+constexpr std::size_t buffers_pinned_max = 128;  // of 1 MiB each, mostly untouched pages
+constexpr std::size_t buffers_idle_max = 64;     // what a busy guest comes back for
+
+}  // namespace
+
+FuseBuffers::Buffer::~Buffer() { std::free(memory_); }  // NOLINT: libfuse got it from malloc
+
+struct FuseBuffers::Shared {
+  std::mutex mutex;
+  std::vector<std::unique_ptr<Buffer>> idle;  // guarded by mutex; the last was used last: warm
+  std::atomic<std::size_t> out{0};
+
+  std::unique_ptr<Buffer> take() {
+    out.fetch_add(1, std::memory_order_relaxed);
+    std::lock_guard lock(mutex);
+    if (idle.empty()) return std::make_unique<Buffer>(nullptr);
+    auto buffer = std::move(idle.back());
+    idle.pop_back();
+    return buffer;
+  }
+
+  void give_back(std::unique_ptr<Buffer> buffer) {
+    out.fetch_sub(1, std::memory_order_relaxed);
+    std::lock_guard lock(mutex);
+    if (idle.size() < buffers_idle_max) idle.push_back(std::move(buffer));
+  }
+};
+
+FuseBuffers::FuseBuffers() : shared_(std::make_shared<Shared>()) {}
+
+std::shared_ptr<FuseBuffers::Buffer> FuseBuffers::take() {
+  auto give_back = [shared = shared_](Buffer* buffer) {
+    shared->give_back(std::unique_ptr<Buffer>(buffer));
+  };
+  return std::shared_ptr<Buffer>(shared_->take().release(), std::move(give_back));
+}
+
+Bytes FuseBuffers::keep(const std::shared_ptr<Buffer>& owner, std::span<const std::byte> data) {
+  if (shared_->out.load(std::memory_order_relaxed) > buffers_pinned_max) {
+    return Bytes::copy_of(data);
+  }
+  return Bytes(owner, data);
+}
+
+}  // namespace ukai

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <sys/stat.h>
+
+#include <memory>
+
+#include "fuse/fuse_buffers.h"
+#include "fuse/fuse_options.h"
+#include "fuse/inode_table.h"
+#include "fuse/open_handles.h"
+#include "fuse/request.h"
+
+namespace ukai {
+
+/// What the operations of one mount share.
+/// Threads: constant after construction, or safe from any by itself.
+struct Mount {
+  Mount(FuseOptions options_, HostDisks& disks_) : options(std::move(options_)), disks(disks_) {}
+
+  const FuseOptions options;
+  HostDisks& disks;
+  InodeTable inodes;
+  HandleTable<Handle> handles;
+  HandleTable<FolderHandle> folders;
+  FuseBuffers buffers;
+  InFlight in_flight;
+};
+
+inline Mount& mount_of(fuse_req_t request) {
+  return *static_cast<Mount*>(fuse_req_userdata(request));
+}
+
+/// Attributes of the mount's folder, and of a disk's file as `inode` shows it. The latter notes
+/// that the kernel hears this size.
+struct stat folder_stat(const Mount& mount);
+struct stat file_stat(const Mount& mount, Inode& inode, const DiskAttributes& disk);
+
+/// The disk's attributes now: from the metadata, or else from an open handle, so that an open file
+/// has attributes while the metadata cannot be asked and after the disk was renamed.
+Task<Result<DiskAttributes>> disk_of(Mount& mount, std::shared_ptr<Inode> inode);
+
+// Each file of operations fills in its own; thread: the one that sets the session up.
+void add_name_operations(fuse_lowlevel_ops& operations);       ///< lookup, readdir, what is refused
+void add_attribute_operations(fuse_lowlevel_ops& operations);  ///< getattr, setattr, statfs, xattr
+void add_open_operations(fuse_lowlevel_ops& operations);       ///< open, create, release
+void add_io_operations(fuse_lowlevel_ops& operations);         ///< read, write, flush, fsync
+void add_space_operations(fuse_lowlevel_ops& operations);      ///< fallocate, lseek
+
+/// The buffer that this thread received the current request into. libfuse hands a write's payload
+/// as a bare pointer into it; this is how the write finds what to keep alive.
+std::shared_ptr<FuseBuffers::Buffer>& current_buffer();
+
+}  // namespace ukai
