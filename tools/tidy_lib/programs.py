@@ -109,9 +109,8 @@ def python_types() -> list[str]:
     for package in sorted(packages):
         found += _run(["mypy", "--strict", "--no-error-summary", relative(package)])
     for folder in sorted(folders - packages):
-        for path in sorted(path for path in python_files() if path.parent == folder):
-            found += _run(["mypy", "--strict", "--no-error-summary", "--ignore-missing-imports",
-                           "--scripts-are-modules", relative(path)])
+        files = [relative(path) for path in python_files() if path.parent == folder]
+        found += _run(["mypy", "--strict", "--no-error-summary", "--scripts-are-modules", *files])
     return sorted(set(found))
 
 
