@@ -62,11 +62,18 @@ def tree_sums(folder: Path) -> str:
 
 
 def block_files(cluster: Cluster, node: str) -> dict[str, str]:
-    """Block file -> checksum, of everything that looks like a block in a node's store."""
-    root = cluster.home(node) / "data" / "store"
-    return {str(path.relative_to(root)): sha256(path)
-            for path in root.rglob("*") if path.is_file() and path.name[:8].isalnum()
-            and "blocks" in path.parts}
+    """Block file -> checksum of its bytes up to the last that is not zero.
+
+    Byte i of a block is byte i of its file and what is behind the end is zero, so equal blocks
+    may have files of different lengths, and a block of zeros none.
+    """
+    disks = cluster.home(node) / "data" / "store" / "disks"
+    found = {}
+    for path in disks.glob("*/*/*"):
+        data = path.read_bytes().rstrip(b"\0")
+        if data:
+            found[str(path.relative_to(disks))] = hashlib.sha256(data).hexdigest()
+    return found
 
 
 @contextmanager
