@@ -40,6 +40,13 @@ struct LeaseInfo {
 struct NodeInfo {
   pb::NodeRecord record;
   std::optional<pb::NodeAlive> alive;  ///< empty: not running, or cut off
+  std::string damage;  ///< not empty: its record does not parse (`record` has the id only)
+};
+
+/// One line of a list of disks; a damaged record spoils its own line only.
+struct DiskListing {
+  DiskName name;
+  Result<DiskEntry> entry;
 };
 
 /// Typed access to everything in Coordination (design.md section 4), and the rules for changing it:
@@ -58,14 +65,20 @@ class Catalog {
   /// Makes /ukai and its folders when absent, and the cluster's id; returns the id.
   Task<Result<std::string>> ensure_layout();
 
+  /// not_found: nothing has laid out the tree here (a wrong chroot, say); creates nothing.
+  Task<Result<std::string>> cluster_id();
+
   // -- disks
   Task<Result<DiskId>> find_disk(DiskName name);
+  /// All disks with their records, sorted by name; requests are pipelined.
+  Task<Result<std::vector<DiskListing>>> disks();
   Task<Result<std::vector<DiskName>>> disk_names();  ///< sorted
   Task<Result<DiskEntry>> load_disk(DiskId disk);
-  /// Record, name and all segments in one transaction. exists: the name is taken.
+  /// Record, name and all segments in one transaction. exists: the name is taken. invalid: more
+  /// segments or bytes than a transaction takes.
   Task<Result<>> create_disk(pb::DiskRecord record, std::vector<pb::MapSegment> segments);
   /// Removes everything of the disk and leaves an order to delete at each member node, in one
-  /// transaction under `lease` (which ends with it).
+  /// transaction under `lease` (which ends with it). busy: a host has it open for reading.
   Task<Result<>> delete_disk(Lease lease, DiskEntry entry);
   /// Replaces the record if its version is still entry.version and `lease` still stands; updates
   /// `entry`'s version. A changed name moves the name's record in the same transaction.
@@ -100,9 +113,13 @@ class Catalog {
   Task<Result<>> refresh_node_alive(NodeId node, pb::NodeAlive alive);
   Task<Result<std::vector<NodeInfo>>> nodes();  ///< sorted by id
   Task<Result<NodeInfo>> node(NodeId id);
-  /// busy: another live ukaid has this id.
-  Task<Result<>> register_host(pb::HostRecord record);
-  Task<Result<std::vector<pb::HostRecord>>> hosts();  ///< live ones, sorted
+  /// Writes the ephemeral mark, replacing one of an earlier session of the same incarnation at
+  /// once. Another's mark is waited for until its session must have timed out; `take_over` replaces
+  /// it at once, for a caller who knows that it was his own former process (he holds the lock on
+  /// the state folder). busy: another live ukaid has this id.
+  Task<Result<>> register_host(pb::HostRecord record, bool take_over = false);
+  /// Live ones, sorted. One whose record does not parse has nothing but its id.
+  Task<Result<std::vector<pb::HostRecord>>> hosts();
   Task<Result<pb::HostRecord>> host(HostId id);
 
   // -- orders to delete

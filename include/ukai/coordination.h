@@ -72,7 +72,8 @@ class Coordination {
   /// Calls `changed` (on a scheduler thread) at least once after each change of the data or
   /// existence of `path`, or of its list of children when `children` is set, and after each
   /// new connection; changes close together may be reported once. Stays armed until the returned
-  /// token is destroyed; no call starts after that.
+  /// token is destroyed; no call starts after that, and one that runs on another thread has ended
+  /// by then: destroy it with no lock held that `changed` takes.
   class Watch {
    public:
     virtual ~Watch() = default;

@@ -51,10 +51,10 @@ inline constexpr auto reconnect_backoff_max = 2s;
 
 // -- metadata
 inline constexpr auto zookeeper_session_default = 10s;
-inline constexpr auto metadata_request_default = 10s;               // a ZooKeeper leader election takes less
-inline constexpr auto metadata_retry_pause = 100ms;                 // between tries to read a lost outcome back
-inline constexpr int metadata_conflicts_max = 16;                   // compare-and-sets lost in a row, then stale
-inline constexpr int earlier_ops_max = 8;                           // operation ids a disk's record remembers
+inline constexpr auto metadata_request_default = 10s;  // a ZooKeeper leader election takes less
+inline constexpr auto metadata_retry_pause = 100ms;    // between tries to read a lost outcome back
+inline constexpr int metadata_conflicts_max = 16;      // compare-and-sets lost in a row, then stale
+inline constexpr std::size_t earlier_ops_max = 8;      // operation ids a disk's record remembers
 inline constexpr std::size_t znode_bytes_max = 512U << 10;  // half of ZooKeeper's own limit
 inline constexpr std::size_t transaction_ops_max = 2048;    // a 64 TiB create is 1,024 segments
 

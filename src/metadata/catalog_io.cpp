@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "metadata/catalog_io.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "ukai/limits.h"
+#include "ukai/types.h"
+
+namespace ukai {
+
+namespace {
+
+Task<Result<bool>> read_back(Coordination& coordination, Scheduler& scheduler, Probe probe) {
+  const TimePoint give_up = scheduler.now() + limits::metadata_request_default;
+  for (;;) {
+    auto synced = co_await coordination.sync();
+    Result<bool> applied = synced.ok() ? Result<bool>(false) : Result<bool>(synced.error());
+    if (synced.ok()) applied = co_await probe.ask(coordination, probe.path, probe.op);
+    if (!applied.failed_with(Code::unreachable) || scheduler.now() >= give_up) co_return applied;
+    co_await sleep_for(scheduler, limits::metadata_retry_pause);
+  }
+}
+
+}  // namespace
+
+Task<Result<bool>> path_is_there(Coordination& coordination, std::string path, std::string) {
+  auto znode = co_await coordination.get(std::move(path));
+  if (znode.ok()) co_return true;
+  if (znode.failed_with(Code::not_found)) co_return false;
+  co_return znode.error();
+}
+
+Task<Result<bool>> path_is_gone(Coordination& coordination, std::string path, std::string op) {
+  auto there = co_await path_is_there(coordination, std::move(path), std::move(op));
+  if (!there) co_return there.error();
+  co_return !*there;
+}
+
+Task<Result<bool>> disk_has_op(Coordination& coordination, std::string path, std::string op) {
+  auto found = co_await find_record<pb::DiskRecord>(coordination, std::move(path));
+  if (!found) co_return found.error();
+  if (!*found) co_return false;
+  const pb::DiskRecord& record = (*found)->record;
+  const auto& earlier = record.earlier_ops();
+  co_return record.last_op() == op ||
+      std::find(earlier.begin(), earlier.end(), op) != earlier.end();
+}
+
+Task<Result<bool>> lease_has_op(Coordination& coordination, std::string path, std::string op) {
+  auto found = co_await find_record<pb::LeaseRecord>(coordination, std::move(path));
+  if (!found) co_return found.error();
+  co_return *found && (*found)->record.op() == op;
+}
+
+Task<Result<bool>> mark_is_ours(Coordination& coordination, std::string path, std::string) {
+  auto znode = co_await coordination.get(std::move(path));
+  if (znode.ok()) co_return znode->stat.ephemeral_owner == coordination.session_id();
+  if (znode.failed_with(Code::not_found)) co_return false;
+  co_return znode.error();
+}
+
+Task<Result<>> commit_once(Coordination& coordination, Scheduler& scheduler, std::vector<Op> ops,
+                           Probe probe) {
+  const TimePoint give_up = scheduler.now() + 2 * limits::metadata_request_default;
+  for (int attempt = 0; attempt < limits::metadata_conflicts_max; ++attempt) {
+    std::vector<Op> copy = ops;
+    auto done = co_await coordination.commit(std::move(copy));
+    if (!done.failed_with(Code::unknown)) co_return done;
+    Probe again = probe;
+    auto applied = co_await read_back(coordination, scheduler, std::move(again));
+    if (applied.failed_with(Code::shut_down)) co_return applied.error();
+    if (!applied) {
+      co_return Error{Code::unknown, done.error().what +
+                                         ", and whether the change was made cannot be read: " +
+                                         applied.error().what};
+    }
+    if (*applied) co_return Unit{};
+    if (scheduler.now() >= give_up) break;
+  }
+  co_return Error{Code::unreachable, "the connection to ZooKeeper is lost again and again; " +
+                                         probe.path + " was not changed"};
+}
+
+std::string new_operation() { return DiskId::random().to_string(); }
+
+std::uint64_t unix_now_s() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(since).count());
+}
+
+bool concerns(const Error& error, const std::string& path) {
+  return error.what.starts_with(path + " ");
+}
+
+void remember_operation(pb::DiskRecord& record, const std::string& op) {
+  std::vector<std::string> earlier;
+  if (!record.last_op().empty()) earlier.push_back(record.last_op());
+  earlier.insert(earlier.end(), record.earlier_ops().begin(), record.earlier_ops().end());
+  if (earlier.size() > limits::earlier_ops_max) earlier.resize(limits::earlier_ops_max);
+  record.mutable_earlier_ops()->Assign(earlier.begin(), earlier.end());
+  record.set_last_op(op);
+}
+
+}  // namespace ukai
