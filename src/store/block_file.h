@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "store/buffer_pool.h"
+#include "store/posix_file.h"
+#include "ukai/block_store.h"
+
+namespace ukai {
+
+/// An open block file and what it takes to name it in a message, spelt out only when there is one.
+struct OpenBlock {
+  int fd;
+  const std::string& disk_folder;
+  BlockKey key;
+
+  std::string path() const { return disk_folder + "/" + name(key); }
+  /// "000012/000012ab.1" for block 0x12ab, generation 1: below the disk's folder.
+  static std::string name(const BlockKey& key) {
+    return shard_name(key.block) + "/" + file_name(key);
+  }
+  static std::string shard_name(BlockIndex block);
+  static std::string file_name(const BlockKey& key);
+};
+
+/// What a block version's bytes are in its file: this file is the only one that knows. Today byte i
+/// of the block is byte i of the file, and holes and everything behind the file's end are zeros.
+///
+/// All functions may run side by side on one file. Errors: io, no_space.
+class BlockFileIo {
+ public:
+  /// `always_ready`: the file system is memory (tmpfs), so that no read waits for a device.
+  BlockFileIo(std::shared_ptr<BufferPool> pool, bool always_ready)
+      : pool_(std::move(pool)), always_ready_(always_ready) {}
+
+  /// nullopt only when `ready_only` and the page cache lacks a part of the range.
+  Result<std::optional<Payload>> read(const OpenBlock& block, Extent range, bool ready_only);
+  static Result<> write(const OpenBlock& block, std::uint32_t offset_bytes, const Payload& data);
+  /// The range reads as zeros; its whole file-system blocks are given back where the file system
+  /// can.
+  static Result<> zero(const OpenBlock& block, Extent range);
+  static Result<std::vector<Extent>> extents(const OpenBlock& block,
+                                             std::uint32_t block_size_bytes);
+  /// True when writing the range takes no space from the file system, on one that overwrites in
+  /// place.
+  static bool is_allocated(const OpenBlock& block, Extent range);
+
+ private:
+  const std::shared_ptr<BufferPool> pool_;  ///< shared: buffers that are out refer to it
+  const bool always_ready_;
+};
+
+}  // namespace ukai

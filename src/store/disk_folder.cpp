@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "store/disk_folder.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
+
+namespace ukai {
+namespace {
+
+/// A walk over the disk's files may take a tenth of the time, and is free below this.
+constexpr auto usage_walk_free = std::chrono::milliseconds(5);
+
+bool is_shard_name(const std::string& name) {
+  return name.size() >= 6 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+}  // namespace
+
+std::string DiskFolder::path_of(const BlockKey& key) const {
+  return folder_.path_of(OpenBlock::name(key));
+}
+
+Result<> DiskFolder::open(BlockFile& file, bool create) {
+  using Presence = BlockFile::Presence;
+  const std::string shard = OpenBlock::shard_name(file.key.block);
+  const std::string name = OpenBlock::name(file.key);
+  const auto open_file = [&](int flags) {
+    return retry(
+        [&] { return ::openat(folder_.fd.get(), name.c_str(), O_RDWR | O_CLOEXEC | flags, 0600); });
+  };
+  if (file.presence == Presence::unknown) {
+    file.fd.reset(open_file(0));
+    if (!file.fd.valid() && errno != ENOENT)
+      return posix_error(errno, "cannot open " + path_of(file.key));
+    file.presence = file.fd.valid() ? Presence::present : Presence::absent;
+  }
+  if (!create || file.presence == Presence::present) return {};
+
+  auto shard_made = make_folder(folder_, shard);
+  if (!shard_made.ok()) return shard_made.error();
+  UniqueFd fd(open_file(O_CREAT));
+  if (!fd.valid()) return posix_error(errno, "cannot create " + path_of(file.key));
+  // At its full size from the start: later writes then change no size, and a reader without
+  // this program finds the blocks at their places.
+  if (::ftruncate(fd.get(), block_size_bytes_) != 0)
+    return posix_error(errno, "cannot size " + path_of(file.key));
+  file.fd = std::move(fd);
+  file.presence = Presence::present;
+  ++changes_;
+  const std::lock_guard lock(unsynced_mutex_);
+  unsynced_shards_.insert(shard);
+  return {};
+}
+
+Result<> DiskFolder::remove(BlockFile& file) {
+  using Presence = BlockFile::Presence;
+  if (file.presence == Presence::absent) return {};
+  const std::string shard = OpenBlock::shard_name(file.key.block);
+  const std::string name = OpenBlock::name(file.key);
+  if (::unlinkat(folder_.fd.get(), name.c_str(), 0) != 0 && errno != ENOENT)
+    return posix_error(errno, "cannot remove " + path_of(file.key));
+  ++changes_;
+  file.fd.reset();
+  file.presence = Presence::absent;
+  const std::lock_guard lock(unsynced_mutex_);
+  unsynced_shards_.insert(shard);
+  return {};
+}
+
+void DiskFolder::mark_unsynced(BlockFile& file) {
+  changes_.fetch_add(1, std::memory_order_relaxed);
+  // A flush clears the mark before it syncs, so that who still sees it is covered by that sync.
+  if (file.unsynced.load()) return;
+  const std::lock_guard lock(unsynced_mutex_);
+  if (file.unsynced.load()) return;
+  unsynced_[{file.key.block, file.key.generation}] = file.shared_from_this();
+  file.unsynced.store(true);
+}
+
+Result<> DiskFolder::sync_file(BlockFile& file) {
+  const std::shared_lock state(file.state);
+  if (!file.fd.valid()) return {};  // removed since
+  if (::fdatasync(file.fd.get()) != 0)
+    return posix_error(errno, "cannot sync " + path_of(file.key));
+  return {};
+}
+
+void DiskFolder::sync_early(BlockFile& file) {
+  const std::lock_guard sync(sync_mutex_);
+  {
+    const std::lock_guard lock(unsynced_mutex_);
+    if (!file.unsynced.load()) return;
+    file.unsynced.store(false);
+    unsynced_.erase({file.key.block, file.key.generation});
+  }
+  auto synced = sync_file(file);
+  if (synced.ok() || failed_.load()) return;
+  failure_ = synced.error().what;
+  failed_.store(true);
+}
+
+Result<> DiskFolder::flush(const SyncAll& sync_predecessor) {
+  const std::lock_guard sync(sync_mutex_);
+  if (!failed_.load()) {
+    auto flushed = flush_files(sync_predecessor);
+    if (flushed.ok()) return {};
+    failure_ = flushed.error().what;
+    failed_.store(true);
+  }
+  return Error{Code::io, failure_};
+}
+
+Result<> DiskFolder::flush_files(const SyncAll& sync_predecessor) {
+  std::map<FileId, std::shared_ptr<BlockFile>> files;
+  std::set<std::string> shards;
+  {
+    const std::lock_guard lock(unsynced_mutex_);
+    files.swap(unsynced_);
+    shards.swap(unsynced_shards_);
+    for (const auto& [id, file] : files) file->unsynced.store(false);
+  }
+  if (first_flush_ == FirstFlush::predecessor) {
+    auto synced = sync_predecessor();
+    if (!synced.ok()) return synced.error();
+  }
+  if (first_flush_ == FirstFlush::file_system && ::syncfs(folder_.fd.get()) != 0)
+    return posix_error(errno, "cannot sync the file system of " + folder_.path);
+  first_flush_ = FirstFlush::nothing;
+
+  // 1. Start all writing, so that the device sees everything at once and one journal commit
+  //    serves many files. Its errors come out of step 2.
+  if (files.size() > 1) {
+    for (const auto& [id, file] : files) {
+      const std::shared_lock state(file->state);
+      if (file->fd.valid()) ::sync_file_range(file->fd.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+    }
+  }
+  // 2. Data and sizes. 3. The folders that name new files, or no longer name removed ones.
+  for (const auto& [id, file] : files) {
+    auto synced = sync_file(*file);
+    if (!synced.ok()) return synced.error();
+  }
+  return sync_folders(shards);
+}
+
+Result<> DiskFolder::sync_folders(const std::set<std::string>& shards) {
+  for (const std::string& name : shards) {
+    auto shard = open_folder(folder_, name);
+    if (!shard.ok()) return shard.error();
+    auto synced = sync_folder(*shard);
+    if (!synced.ok()) return synced.error();
+  }
+  // The shards' own entries.
+  if (!shards.empty()) return sync_folder(folder_);
+  return {};
+}
+
+void DiskFolder::set_first_flush(FirstFlush what) {
+  const std::lock_guard sync(sync_mutex_);
+  first_flush_ = what;
+}
+
+void DiskFolder::reopen() {
+  const std::lock_guard sync(sync_mutex_);
+  if (!failed_.load()) return;
+  // What the failed flush had left to do is nobody's list any more.
+  first_flush_ = FirstFlush::file_system;
+  failure_.clear();
+  failed_.store(false);
+}
+
+Result<BlockStore::Usage> DiskFolder::usage() {
+  const std::lock_guard lock(usage_mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  const std::uint64_t changes = changes_.load();
+  if (usage_cost_ && (changes == usage_changes_ ||
+                      (*usage_cost_ > usage_walk_free && now - usage_time_ < *usage_cost_ * 10)))
+    return usage_;
+  auto measured = measure();
+  if (!measured.ok()) return measured.error();
+  usage_ = *measured;
+  usage_changes_ = changes;
+  usage_time_ = std::chrono::steady_clock::now();
+  usage_cost_ = usage_time_ - now;
+  return usage_;
+}
+
+Result<BlockStore::Usage> DiskFolder::measure() const {
+  auto names = list_names(folder_);
+  if (!names.ok()) return names.error();
+  BlockStore::Usage total;
+  for (const std::string& name : *names) {
+    if (!is_shard_name(name)) continue;
+    auto shard = open_folder(folder_, name);
+    if (!shard.ok()) return shard.error();
+    auto files = list_names(*shard);
+    if (!files.ok()) return files.error();
+    for (const std::string& file : *files) {
+      struct stat status {};
+      if (::fstatat(shard->fd.get(), file.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno == ENOENT) continue;  // removed meanwhile
+        return posix_error(errno, "cannot look at " + shard->path_of(file));
+      }
+      total.allocated_bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
+      ++total.blocks;
+    }
+  }
+  return total;
+}
+
+Result<std::optional<std::string>> DiskFolder::load_file(const std::string& name) {
+  const std::lock_guard lock(small_mutex_);
+  auto content = read_small_file(folder_, name);
+  if (content.failed_with(Code::not_found)) return std::optional<std::string>{};
+  if (!content.ok()) return content.error();
+  return std::optional<std::string>{std::move(*content)};
+}
+
+Result<> DiskFolder::replace_file(const std::string& name, std::string_view content) {
+  const std::lock_guard lock(small_mutex_);
+  appending_.erase(name);
+  return replace_small_file(folder_, name, content);
+}
+
+Result<> DiskFolder::append_file(const std::string& name, std::string_view content) {
+  const std::lock_guard lock(small_mutex_);
+  const std::string path = folder_.path_of(name);
+  UniqueFd& fd = appending_[name];
+  if (!fd.valid()) {
+    fd.reset(retry([&] {
+      return ::openat(folder_.fd.get(), name.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC,
+                      0600);
+    }));
+    if (!fd.valid()) return posix_error(errno, "cannot open " + path);
+    auto synced = sync_folder(folder_);  // it may be new
+    if (!synced.ok()) {
+      fd.reset();
+      return synced.error();
+    }
+  }
+  auto written = write_all(fd.get(), content, path);
+  if (!written.ok()) return written.error();
+  if (::fdatasync(fd.get()) != 0) return posix_error(errno, "cannot sync " + path);
+  return {};
+}
+
+}  // namespace ukai

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <shared_mutex>
+#include <string>
+
+#include "store/block_file.h"
+#include "store/posix_file.h"
+#include "ukai/block_store.h"
+
+namespace ukai {
+
+class DiskFolder;
+
+/// One block version's file, or the knowledge that there is none. There is never more than one
+/// of these for a key with users, so that what it knows of the file holds.
+struct BlockFile : std::enable_shared_from_this<BlockFile> {
+  enum class Presence { unknown, absent, present };
+
+  BlockFile(BlockKey file_key, std::weak_ptr<DiskFolder> file_disk)
+      : key(file_key), disk(std::move(file_disk)) {}
+
+  const BlockKey key;
+  const std::weak_ptr<DiskFolder> disk;   ///< weak: the disk refers to its unsynced files
+  std::shared_mutex state;                ///< shared: I/O on fd; exclusive: open, create, remove
+  UniqueFd fd;                            ///< by state
+  Presence presence = Presence::unknown;  ///< by state
+  std::atomic<bool> unsynced{false};      ///< set only by its disk's unsynced_mutex_
+  std::atomic<int> users{0};              ///< grows only by the cache's mutex
+};
+
+/// One disk's folder: its block files by name, what of them is not durable yet, and its small
+/// files.
+///
+/// Threads: safe from any.
+class DiskFolder {
+ public:
+  /// What the first flush must do besides syncing the files this object has seen written.
+  enum class FirstFlush {
+    nothing,      ///< the disk is new
+    predecessor,  ///< a former process may have left data in the page cache: `sync_predecessor`
+    file_system,  ///< reopened after a failure: all
+  };
+  using SyncAll = std::function<Result<>()>;
+
+  DiskFolder(DiskId id, std::uint32_t block_size_bytes, Folder folder)
+      : id_(id), block_size_bytes_(block_size_bytes), folder_(std::move(folder)) {}
+
+  DiskId id() const { return id_; }
+  std::uint32_t block_size_bytes() const { return block_size_bytes_; }
+  const Folder& folder() const { return folder_; }
+  std::string path_of(const BlockKey& key) const;
+  /// The caller holds file.state, and the file is open.
+  OpenBlock handle_of(const BlockFile& file) const {
+    return {file.fd.get(), folder_.path, file.key};
+  }
+
+  // -- block files; the caller holds file.state exclusively
+  /// Finds out whether there is a file, and makes one if `create`.
+  Result<> open(BlockFile& file, bool create);
+  Result<> remove(BlockFile& file);
+
+  // -- durability
+  /// Called after each change and before it is answered.
+  void mark_unsynced(BlockFile& file);
+  /// Makes one file durable ahead of the next flush, which reports a failure of it.
+  void sync_early(BlockFile& file);
+  /// io: sticky until reopen().
+  Result<> flush(const SyncAll& sync_predecessor);
+  void set_first_flush(FirstFlush what);
+  bool failed() const { return failed_.load(); }
+  /// Forgets a failure.
+  void reopen();
+
+  Result<BlockStore::Usage> usage();
+
+  // -- small files
+  Result<std::optional<std::string>> load_file(const std::string& name);
+  Result<> replace_file(const std::string& name, std::string_view content);
+  Result<> append_file(const std::string& name, std::string_view content);
+
+ private:
+  using FileId = std::pair<BlockIndex, Generation>;
+
+  Result<> flush_files(const SyncAll& sync_predecessor);
+  Result<> sync_folders(const std::set<std::string>& shards);
+  Result<> sync_file(BlockFile& file);
+  Result<BlockStore::Usage> measure() const;
+
+  const DiskId id_;
+  const std::uint32_t block_size_bytes_;
+  const Folder folder_;
+
+  /// One sync of this disk's files at a time: a flush must not overtake an early sync of a file
+  /// that it therefore no longer finds in unsynced_.
+  std::mutex sync_mutex_;
+  std::atomic<bool> failed_{false};
+  std::string failure_;                           // by sync_mutex_
+  FirstFlush first_flush_ = FirstFlush::nothing;  // by sync_mutex_
+
+  std::mutex unsynced_mutex_;
+  std::map<FileId, std::shared_ptr<BlockFile>> unsynced_;  // by unsynced_mutex_
+  std::set<std::string> unsynced_shards_;                  // by unsynced_mutex_
+
+  std::mutex small_mutex_;
+  std::map<std::string, UniqueFd> appending_;  // by small_mutex_
+
+  std::atomic<std::uint64_t> changes_{0};
+  std::mutex usage_mutex_;
+  std::uint64_t usage_changes_ = 0;  // by usage_mutex_, as the rest
+  BlockStore::Usage usage_;
+  std::chrono::steady_clock::time_point usage_time_;
+  std::optional<std::chrono::steady_clock::duration> usage_cost_;
+};
+
+}  // namespace ukai

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+
+#include "store/block_file.h"
+#include "store/open_files.h"
+#include "store/store_folder.h"
+#include "ukai/block_store.h"
+#include "ukai/limits.h"
+
+namespace ukai {
+
+struct FileStoreOptions {
+  std::string root;
+  NodeId node_id;
+  std::string cluster_id;
+  std::uint64_t reserve_bytes = limits::reserve_bytes_default;  ///< left free on the file system
+  std::size_t open_files_max = limits::open_files_default;
+  bool create_if_empty = true;
+};
+
+/// The free space of the file system, looked at again every 64 MiB written or 200 ms, so that a
+/// write costs no system call for it. Threads: safe from any.
+class SpaceWatch {
+ public:
+  SpaceWatch(const Folder& root, std::uint64_t reserve_bytes)
+      : root_(root), reserve_bytes_(reserve_bytes) {}
+
+  /// After the reserve.
+  Result<StoreSpace> look() const;
+  /// True when `bytes` more fit without touching the reserve.
+  Result<bool> fits(std::uint64_t bytes);
+
+ private:
+  const Folder& root_;
+  const std::uint64_t reserve_bytes_;
+  std::mutex mutex_;
+  std::uint64_t left_bytes_ = 0;                  // by mutex_: before the next look
+  bool known_ = false;                            // by mutex_
+  std::uint64_t free_bytes_ = 0;                  // by mutex_
+  std::chrono::steady_clock::time_point looked_;  // by mutex_
+};
+
+/// BlockStore on a folder: one sparse file a block version (docs/block-format.md). Works on any
+/// Linux file system; thin blocks need one with holes.
+class FileBlockStore final : public BlockStore {
+ public:
+  FileBlockStore(StoreFolder folder, const FileStoreOptions& options, bool always_ready);
+
+  Result<> open_disk(DiskId disk, std::uint32_t block_size_bytes) override;
+  Result<> delete_disk(DiskId disk) override;
+  Result<std::vector<DiskId>> disks() override;
+  Result<std::optional<Payload>> read(BlockKey key, std::uint32_t offset_bytes,
+                                      std::uint32_t length_bytes, bool ready_only) override;
+  Result<> write(BlockKey key, std::uint32_t offset_bytes, const Payload& data) override;
+  Result<> zero(BlockKey key, std::uint32_t offset_bytes, std::uint32_t length_bytes) override;
+  Result<> flush(DiskId disk) override;
+  Result<std::vector<Extent>> extents(BlockKey key) override;
+  Result<Usage> usage(DiskId disk) override;
+  Result<std::optional<std::string>> load_file(DiskId disk, std::string_view name) override;
+  Result<> replace_file(DiskId disk, std::string_view name, std::string_view content) override;
+  Result<> append_file(DiskId disk, std::string_view name, std::string_view content) override;
+  Result<StoreSpace> space() override;
+  std::string store_id() const override { return folder_.store_id; }
+
+  std::size_t open_files() const { return files_.size(); }
+
+ private:
+  using DiskRef = std::shared_ptr<DiskFolder>;  // shared: calls in flight outlive delete_disk
+
+  /// Opens the folder of a disk that this process has not used yet; not_found without one.
+  Result<DiskRef> find(DiskId disk);
+  Result<DiskRef> load(DiskId disk);
+  Result<DiskRef> create(DiskId disk, std::uint32_t block_size_bytes);
+  Result<> check_space(const DiskRef& disk, BlockFile& file, Extent range);
+  Result<> ensure_open(const DiskRef& disk, BlockFile& file, bool create);
+  Result<> sync_predecessor();
+
+  const StoreFolder folder_;
+  SpaceWatch space_;
+  const std::shared_ptr<BufferPool> pool_;  ///< shared with the buffers that are out
+  BlockFileIo io_;
+  OpenFiles files_;
+
+  std::shared_mutex disks_mutex_;
+  std::map<DiskId, DiskRef> disks_;  // by disks_mutex_
+
+  /// Whether what a former process left in the page cache is durable.
+  enum class StartSync { pending, done, failed };
+  std::mutex start_mutex_;
+  StartSync start_sync_;  // by start_mutex_
+};
+
+/// Opens or formats the folder; errors as open_store_folder().
+Result<std::unique_ptr<BlockStore>> open_file_store(const FileStoreOptions& options);
+
+}  // namespace ukai

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "store/memory_block_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <vector>
+
+namespace ukai {
+namespace {
+
+std::size_t index_of(MemoryBlockStore::Op op) { return static_cast<std::size_t>(op); }
+
+}  // namespace
+
+Result<> MemoryBlockStore::begin(Op op, const BlockKey& key) {
+  std::function<void(Op, const BlockKey&)> hook;
+  {
+    const std::lock_guard lock(mutex_);
+    hook = hook_;
+  }
+  if (hook) hook(op, key);
+  const std::lock_guard lock(mutex_);
+  ++calls_[index_of(op)];
+  Fault& fault = faults_[index_of(op)];
+  if (fault.left == 0) return {};
+  if (fault.left > 0) --fault.left;
+  return Error{fault.code, "injected fault"};
+}
+
+Result<MemoryBlockStore::Disk*> MemoryBlockStore::find(DiskId disk) {
+  const auto at = disks_.find(disk);
+  if (at == disks_.end())
+    return Error{Code::not_found, fmt::format("disk {} is not in this store", disk.to_string())};
+  return &at->second;
+}
+
+Result<> MemoryBlockStore::check_range(const Disk& disk, std::uint64_t offset,
+                                       std::uint64_t length) {
+  if (offset + length <= disk.block_size_bytes) return {};
+  return Error{Code::invalid, fmt::format("bytes {}..{} are beyond the block of {} bytes", offset,
+                                          offset + length, disk.block_size_bytes)};
+}
+
+Result<> MemoryBlockStore::open_disk(DiskId disk, std::uint32_t block_size_bytes) {
+  const std::lock_guard lock(mutex_);
+  auto [at, added] = disks_.try_emplace(disk);
+  if (added) at->second.block_size_bytes = block_size_bytes;
+  if (at->second.block_size_bytes != block_size_bytes)
+    return Error{Code::invalid,
+                 fmt::format("disk {} has blocks of {} bytes here, not of {}", disk.to_string(),
+                             at->second.block_size_bytes, block_size_bytes)};
+  at->second.failed = false;
+  return {};
+}
+
+Result<> MemoryBlockStore::delete_disk(DiskId disk) {
+  const std::lock_guard lock(mutex_);
+  const auto at = disks_.find(disk);
+  if (at == disks_.end()) return {};
+  for (const auto& [key, block] : at->second.blocks) sectors_ -= block.cached.size();
+  disks_.erase(at);
+  return {};
+}
+
+Result<std::vector<DiskId>> MemoryBlockStore::disks() {
+  const std::lock_guard lock(mutex_);
+  std::vector<DiskId> ids;
+  for (const auto& [id, disk] : disks_) ids.push_back(id);
+  return ids;
+}
+
+Result<std::optional<Payload>> MemoryBlockStore::read(BlockKey key, std::uint32_t offset_bytes,
+                                                      std::uint32_t length_bytes, bool ready_only) {
+  auto begun = begin(Op::read, key);
+  if (!begun.ok()) return begun.error();
+  const std::lock_guard lock(mutex_);
+  auto disk = find(key.disk);
+  if (!disk.ok()) return disk.error();
+  auto checked = check_range(**disk, offset_bytes, length_bytes);
+  if (!checked.ok()) return checked.error();
+  if (ready_only && cold_) return std::optional<Payload>{};
+  const auto block = (*disk)->blocks.find(key);
+  if (block == (*disk)->blocks.end()) return std::optional<Payload>{Payload::zeros(length_bytes)};
+  std::string bytes(length_bytes, '\0');
+  for (std::uint32_t done = 0; done < length_bytes;) {
+    const std::uint32_t at = offset_bytes + done;
+    const std::uint32_t within = at % sector_bytes;
+    const std::uint32_t take = std::min(length_bytes - done, sector_bytes - within);
+    const auto sector = block->second.cached.find(at / sector_bytes);
+    if (sector != block->second.cached.end())
+      std::memcpy(bytes.data() + done, sector->second->data() + within, take);
+    done += take;
+  }
+  return std::optional<Payload>{Payload(Bytes::copy_of(bytes))};
+}
+
+void MemoryBlockStore::put(Block& block, std::uint32_t index, SectorRef sector) {
+  const bool had = block.cached.contains(index);
+  if (sector) {
+    block.cached[index] = std::move(sector);
+    if (!had) ++sectors_;
+  } else {
+    if (!had) return;
+    block.cached.erase(index);
+    --sectors_;
+  }
+  block.unflushed.insert(index);
+}
+
+Result<> MemoryBlockStore::write(BlockKey key, std::uint32_t offset_bytes, const Payload& data) {
+  auto begun = begin(Op::write, key);
+  if (!begun.ok()) return begun;
+  const std::string bytes = data.to_string();
+  const auto length = static_cast<std::uint32_t>(bytes.size());
+  const std::lock_guard lock(mutex_);
+  auto disk = find(key.disk);
+  if (!disk.ok()) return disk.error();
+  auto checked = check_range(**disk, offset_bytes, length);
+  if (!checked.ok() || length == 0) return checked;
+  Block& block = (*disk)->blocks[key];
+  const std::uint32_t last = (offset_bytes + length - 1) / sector_bytes;
+  std::uint64_t added = 0;
+  for (std::uint32_t i = offset_bytes / sector_bytes; i <= last; ++i)
+    if (!block.cached.contains(i)) ++added;
+  if (added > 0 && (sectors_ + added) * sector_bytes > capacity_bytes_)
+    return Error{Code::no_space, "the memory store is full"};
+  for (std::uint32_t done = 0; done < length;) {
+    const std::uint32_t at = offset_bytes + done;
+    const std::uint32_t within = at % sector_bytes;
+    const std::uint32_t take = std::min(length - done, sector_bytes - within);
+    const auto old = block.cached.find(at / sector_bytes);
+    auto sector = std::make_shared<Sector>(old == block.cached.end() ? Sector{} : *old->second);
+    std::memcpy(sector->data() + within, bytes.data() + done, take);
+    put(block, at / sector_bytes, std::move(sector));
+    done += take;
+  }
+  return {};
+}
+
+Result<> MemoryBlockStore::zero(BlockKey key, std::uint32_t offset_bytes,
+                                std::uint32_t length_bytes) {
+  auto begun = begin(Op::zero, key);
+  if (!begun.ok()) return begun;
+  const std::lock_guard lock(mutex_);
+  auto disk = find(key.disk);
+  if (!disk.ok()) return disk.error();
+  auto checked = check_range(**disk, offset_bytes, length_bytes);
+  if (!checked.ok()) return checked;
+  const auto at_block = (*disk)->blocks.find(key);
+  if (at_block == (*disk)->blocks.end()) return {};
+  Block& block = at_block->second;
+  for (std::uint32_t done = 0; done < length_bytes;) {
+    const std::uint32_t at = offset_bytes + done;
+    const std::uint32_t within = at % sector_bytes;
+    const std::uint32_t take = std::min(length_bytes - done, sector_bytes - within);
+    const auto old = block.cached.find(at / sector_bytes);
+    if (take == sector_bytes) {
+      put(block, at / sector_bytes, nullptr);
+    } else if (old != block.cached.end()) {
+      auto sector = std::make_shared<Sector>(*old->second);
+      std::memset(sector->data() + within, 0, take);
+      put(block, at / sector_bytes, std::move(sector));
+    }
+    done += take;
+  }
+  return {};
+}
+
+Result<> MemoryBlockStore::flush(DiskId disk_id) {
+  auto begun = begin(Op::flush, BlockKey{disk_id, {}});
+  const std::lock_guard lock(mutex_);
+  auto disk = find(disk_id);
+  if (!disk.ok()) return disk.error();
+  if (!begun.ok()) (*disk)->failed = true;
+  for (auto& [key, block] : (*disk)->blocks) {
+    // After a failure the pages look clean though the medium lacks them, as the kernel has it.
+    if ((*disk)->failed) {
+      block.unflushed.clear();
+      continue;
+    }
+    for (const std::uint32_t index : block.unflushed) {
+      const auto cached = block.cached.find(index);
+      if (cached == block.cached.end())
+        block.durable.erase(index);
+      else
+        block.durable[index] = cached->second;
+    }
+    block.unflushed.clear();
+  }
+  if ((*disk)->failed) return Error{Code::io, "a flush of this disk failed"};
+  return {};
+}
+
+Result<std::vector<Extent>> MemoryBlockStore::extents(BlockKey key) {
+  auto begun = begin(Op::extents, key);
+  if (!begun.ok()) return begun.error();
+  const std::lock_guard lock(mutex_);
+  auto disk = find(key.disk);
+  if (!disk.ok()) return disk.error();
+  std::vector<Extent> found;
+  const auto block = (*disk)->blocks.find(key);
+  if (block == (*disk)->blocks.end()) return found;
+  for (const auto& [index, sector] : block->second.cached) {
+    const std::uint32_t begin_bytes = index * sector_bytes;
+    if (!found.empty() && found.back().end_bytes == begin_bytes)
+      found.back().end_bytes += sector_bytes;
+    else
+      found.push_back({begin_bytes, begin_bytes + sector_bytes});
+  }
+  return found;
+}
+
+Result<BlockStore::Usage> MemoryBlockStore::usage(DiskId disk_id) {
+  const std::lock_guard lock(mutex_);
+  auto disk = find(disk_id);
+  if (!disk.ok()) return disk.error();
+  Usage usage;
+  for (const auto& [key, block] : (*disk)->blocks) {
+    if (block.cached.empty()) continue;
+    ++usage.blocks;
+    usage.allocated_bytes += block.cached.size() * sector_bytes;
+  }
+  return usage;
+}
+
+Result<std::optional<std::string>> MemoryBlockStore::load_file(DiskId disk_id,
+                                                               std::string_view name) {
+  auto begun = begin(Op::load_file, BlockKey{disk_id, {}});
+  if (!begun.ok()) return begun.error();
+  const std::lock_guard lock(mutex_);
+  auto disk = find(disk_id);
+  if (!disk.ok()) return disk.error();
+  const auto at = (*disk)->files.find(name);
+  if (at == (*disk)->files.end()) return std::optional<std::string>{};
+  return std::optional<std::string>{at->second};
+}
+
+Result<> MemoryBlockStore::replace_file(DiskId disk_id, std::string_view name,
+                                        std::string_view content) {
+  auto begun = begin(Op::replace_file, BlockKey{disk_id, {}});
+  if (!begun.ok()) return begun;
+  const std::lock_guard lock(mutex_);
+  auto disk = find(disk_id);
+  if (!disk.ok()) return disk.error();
+  (*disk)->files[std::string(name)] = content;
+  return {};
+}
+
+Result<> MemoryBlockStore::append_file(DiskId disk_id, std::string_view name,
+                                       std::string_view content) {
+  auto begun = begin(Op::append_file, BlockKey{disk_id, {}});
+  const std::lock_guard lock(mutex_);
+  auto disk = find(disk_id);
+  if (!disk.ok()) return disk.error();
+  if (!begun.ok()) content = content.substr(0, content.size() / 2);
+  (*disk)->files[std::string(name)] += content;
+  return begun;
+}
+
+Result<StoreSpace> MemoryBlockStore::space() {
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t used = sectors_ * sector_bytes;
+  return StoreSpace{capacity_bytes_, capacity_bytes_ > used ? capacity_bytes_ - used : 0};
+}
+
+// -- faults
+
+void MemoryBlockStore::cut(const std::function<bool()>& survives) {
+  const std::lock_guard lock(mutex_);
+  sectors_ = 0;
+  for (auto& [id, disk] : disks_) {
+    disk.failed = false;
+    for (auto& [key, block] : disk.blocks) {
+      for (const std::uint32_t index : block.unflushed) {
+        if (!survives()) continue;
+        const auto cached = block.cached.find(index);
+        if (cached == block.cached.end())
+          block.durable.erase(index);
+        else
+          block.durable[index] = cached->second;
+      }
+      block.unflushed.clear();
+      block.cached = block.durable;
+      sectors_ += block.cached.size();
+    }
+  }
+}
+
+void MemoryBlockStore::power_cut() {
+  cut([] { return false; });
+}
+
+void MemoryBlockStore::power_cut(std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  cut([&] { return (random() >> 63) != 0; });
+}
+
+void MemoryBlockStore::restart_process() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [id, disk] : disks_) disk.failed = false;
+}
+
+void MemoryBlockStore::fail_next(Op op, Code code, int count) {
+  const std::lock_guard lock(mutex_);
+  faults_[index_of(op)] = {code, count};
+}
+
+void MemoryBlockStore::stop_failing() {
+  const std::lock_guard lock(mutex_);
+  faults_ = {};
+}
+
+void MemoryBlockStore::set_cold(bool cold) {
+  const std::lock_guard lock(mutex_);
+  cold_ = cold;
+}
+
+void MemoryBlockStore::set_capacity(std::uint64_t capacity_bytes) {
+  const std::lock_guard lock(mutex_);
+  capacity_bytes_ = capacity_bytes;
+}
+
+void MemoryBlockStore::set_hook(std::function<void(Op, const BlockKey&)> hook) {
+  const std::lock_guard lock(mutex_);
+  hook_ = std::move(hook);
+}
+
+std::uint64_t MemoryBlockStore::calls(Op op) const {
+  const std::lock_guard lock(mutex_);
+  return calls_[index_of(op)];
+}
+
+}  // namespace ukai
