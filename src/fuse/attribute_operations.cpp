@@ -8,7 +8,7 @@
 #include "fuse/mount.h"
 #include "ukai/limits.h"
 
-namespace ukai {
+namespace ukai::fuse {
 namespace {
 
 FileTime time_of(const timespec& time) {
@@ -184,4 +184,4 @@ void add_attribute_operations(fuse_lowlevel_ops& operations) {
   operations.listxattr = on_listxattr;
 }
 
-}  // namespace ukai
+}  // namespace ukai::fuse

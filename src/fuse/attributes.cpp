@@ -3,7 +3,7 @@
 
 #include "fuse/mount.h"
 
-namespace ukai {
+namespace ukai::fuse {
 namespace {
 
 constexpr std::uint64_t sector_bytes = 512;  // the unit of st_blocks
@@ -66,4 +66,4 @@ std::shared_ptr<FuseBuffers::Buffer>& current_buffer() {
   return buffer;
 }
 
-}  // namespace ukai
+}  // namespace ukai::fuse

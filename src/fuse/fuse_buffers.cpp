@@ -4,7 +4,7 @@
 #include <atomic>
 #include <cstdlib>
 
-namespace ukai {
+namespace ukai::fuse {
 namespace {
 
 constexpr std::size_t buffers_pinned_max = 128;  // of 1 MiB each, mostly untouched pages
@@ -51,4 +51,4 @@ Bytes FuseBuffers::keep(const std::shared_ptr<Buffer>& owner, std::span<const st
   return Bytes(owner, data);
 }
 
-}  // namespace ukai
+}  // namespace ukai::fuse

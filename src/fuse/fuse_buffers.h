@@ -9,7 +9,7 @@
 
 #include "ukai/bytes.h"
 
-namespace ukai {
+namespace ukai::fuse {
 
 /// The buffers that requests are received into. A write's payload stays where the kernel copied it
 /// until the last replica has it, so a buffer goes back to the pool when the last Bytes over it has
@@ -51,4 +51,4 @@ class FuseBuffers {
   std::shared_ptr<Shared> shared_;  ///< shared with every buffer out there, which returns to it
 };
 
-}  // namespace ukai
+}  // namespace ukai::fuse

@@ -42,7 +42,7 @@ void on_libfuse_log(fuse_log_level, const char* format, va_list arguments) {
 }
 
 void on_init(void* data, fuse_conn_info* connection) {
-  const auto& options = static_cast<Mount*>(data)->options;
+  const auto& options = static_cast<fuse::Mount*>(data)->options;
   connection->max_write = limits::io_bytes_max;
   connection->max_readahead = limits::io_bytes_max;
   connection->max_background = options.max_background;
@@ -63,16 +63,16 @@ void on_init(void* data, fuse_conn_info* connection) {
 fuse_lowlevel_ops make_operations() {
   fuse_lowlevel_ops operations{};
   operations.init = on_init;
-  add_name_operations(operations);
-  add_attribute_operations(operations);
-  add_open_operations(operations);
-  add_io_operations(operations);
-  add_space_operations(operations);
+  fuse::add_name_operations(operations);
+  fuse::add_attribute_operations(operations);
+  fuse::add_open_operations(operations);
+  fuse::add_io_operations(operations);
+  fuse::add_space_operations(operations);
   return operations;
 }
 
 std::string mount_options(const FuseOptions& options) {
-  std::string text = fmt::format("fsname={},subtype={}", mount_source, options.subtype);
+  std::string text = fmt::format("fsname={},subtype={}", fuse::mount_source, options.subtype);
   if (options.allow_other) text += ",allow_other";
   if (options.default_permissions) text += ",default_permissions";
   return text;
@@ -92,7 +92,7 @@ struct FuseSession::Impl {
   void receive();
   void stop_receiving();
 
-  Mount shared;
+  fuse::Mount shared;
   std::string path;
   std::function<void()> ended;
   fuse_session* session = nullptr;
@@ -108,7 +108,7 @@ struct FuseSession::Impl {
 void FuseSession::Impl::receive() {
   pthread_setname_np(pthread_self(), "ukai-fuse");
   while (!stopping) {
-    auto& buffer = current_buffer();
+    auto& buffer = fuse::current_buffer();
     if (!buffer || buffer.use_count() > 1) buffer = shared.buffers.take();
     fuse_buf received{};
     received.mem = buffer->memory();
@@ -118,7 +118,7 @@ void FuseSession::Impl::receive() {
     if (got <= 0) break;
     fuse_session_process_buf(session, &received);
   }
-  current_buffer().reset();
+  fuse::current_buffer().reset();
   receiving.fetch_sub(1);
   if (!stopping && !ended_told.exchange(true) && ended) ended();
 }
@@ -140,7 +140,7 @@ const std::string& FuseSession::mount_point() const { return impl_->path; }
 
 Result<std::unique_ptr<FuseSession>> FuseSession::mount(FuseOptions options, HostDisks& disks,
                                                         std::function<void()> ended) {
-  auto path = prepare_mount_point(options.mount_point, options.allow_nonempty);
+  auto path = fuse::prepare_mount_point(options.mount_point, options.allow_nonempty);
   if (!path) return path.error();
   static std::once_flag once;
   std::call_once(once, [] {
@@ -178,7 +178,7 @@ void FuseSession::unmount() {
   impl_->unmounted = true;
   impl_->ended_told = true;
   // The receiving threads still answer what the kernel asks while it unmounts.
-  const auto away = take_mount_away(impl_->path);
+  const auto away = fuse::take_mount_away(impl_->path);
   impl_->stop_receiving();
   if (away.failed_with(Code::refused)) {
     fuse_session_unmount(impl_->session);  // an ordinary user's mount: fusermount3 does it

@@ -3,7 +3,7 @@
 
 #include <ctime>
 
-namespace ukai {
+namespace ukai::fuse {
 namespace {
 
 constexpr std::size_t sizes_told_max = 64;  // a disk that grew more often loses the oldest
@@ -100,4 +100,4 @@ std::shared_ptr<Inode> InodeTable::find(std::uint64_t number) const {
   return found == inodes_.end() ? nullptr : found->second;
 }
 
-}  // namespace ukai
+}  // namespace ukai::fuse

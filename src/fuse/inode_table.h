@@ -15,7 +15,7 @@
 #include "ukai/host_disks.h"
 #include "ukai/types.h"
 
-namespace ukai {
+namespace ukai::fuse {
 
 /// Nanoseconds of the wall clock since 1970: what files carry.
 using FileTime = std::int64_t;
@@ -99,4 +99,4 @@ class InodeTable {
       inodes_;  // guarded by mutex_; shared: requests in flight
 };
 
-}  // namespace ukai
+}  // namespace ukai::fuse

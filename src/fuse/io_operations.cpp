@@ -8,7 +8,7 @@
 #include "fuse/errno_map.h"
 #include "fuse/mount.h"
 
-namespace ukai {
+namespace ukai::fuse {
 namespace {
 
 Task<void> read_file(Request request, std::shared_ptr<Handle> held, ByteRange range) {
@@ -131,4 +131,4 @@ void add_io_operations(fuse_lowlevel_ops& operations) {
   operations.flush = on_flush;
 }
 
-}  // namespace ukai
+}  // namespace ukai::fuse

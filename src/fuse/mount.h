@@ -11,7 +11,7 @@
 #include "fuse/open_handles.h"
 #include "fuse/request.h"
 
-namespace ukai {
+namespace ukai::fuse {
 
 /// What the operations of one mount share.
 /// Threads: constant after construction, or safe from any by itself.
@@ -51,4 +51,4 @@ void add_space_operations(fuse_lowlevel_ops& operations);      ///< fallocate, l
 /// as a bare pointer into it; this is how the write finds what to keep alive.
 std::shared_ptr<FuseBuffers::Buffer>& current_buffer();
 
-}  // namespace ukai
+}  // namespace ukai::fuse

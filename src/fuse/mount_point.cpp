@@ -16,7 +16,7 @@
 
 #include "base/log.h"
 
-namespace ukai {
+namespace ukai::fuse {
 namespace {
 
 constexpr int stale_mounts_max = 16;  // stacked by daemons killed one after the other
@@ -142,4 +142,4 @@ Result<> take_mount_away(const std::string& path) {
                fmt::format("{} cannot be unmounted: {}", path, std::strerror(errno))};
 }
 
-}  // namespace ukai
+}  // namespace ukai::fuse

@@ -5,7 +5,7 @@
 
 #include "ukai/result.h"
 
-namespace ukai {
+namespace ukai::fuse {
 
 /// What is mounted at a folder, from /proc/self/mountinfo text.
 struct MountEntry {
@@ -27,4 +27,4 @@ Result<std::string> prepare_mount_point(const std::string& path, bool allow_none
 /// usable while the daemon lives). refused: not permitted (then fusermount3 has to do it).
 Result<> take_mount_away(const std::string& path);
 
-}  // namespace ukai
+}  // namespace ukai::fuse

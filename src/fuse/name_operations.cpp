@@ -5,7 +5,7 @@
 
 #include "fuse/mount.h"
 
-namespace ukai {
+namespace ukai::fuse {
 namespace {
 
 Task<void> look_up(Mount& mount, Request request, DiskName name) {
@@ -150,4 +150,4 @@ void add_name_operations(fuse_lowlevel_ops& operations) {
   operations.mknod = on_mknod;
 }
 
-}  // namespace ukai
+}  // namespace ukai::fuse

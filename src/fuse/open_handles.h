@@ -11,7 +11,7 @@
 #include "fuse/inode_table.h"
 #include "ukai/host_disks.h"
 
-namespace ukai {
+namespace ukai::fuse {
 
 /// One open file of the mount, from OPEN to RELEASE; requests in flight keep it longer.
 struct Handle {
@@ -69,4 +69,4 @@ class HandleTable {
   std::uint64_t last_ = 0;                                         // guarded by mutex_
 };
 
-}  // namespace ukai
+}  // namespace ukai::fuse

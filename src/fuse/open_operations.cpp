@@ -7,7 +7,7 @@
 
 #include "fuse/mount.h"
 
-namespace ukai {
+namespace ukai::fuse {
 namespace {
 
 /// Every open of a disk carries the same flags: the kernel lets synchronous writers run side by
@@ -82,4 +82,4 @@ void add_open_operations(fuse_lowlevel_ops& operations) {
   operations.release = on_release;
 }
 
-}  // namespace ukai
+}  // namespace ukai::fuse

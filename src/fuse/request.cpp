@@ -11,7 +11,7 @@
 
 #include "fuse/errno_map.h"
 
-namespace ukai {
+namespace ukai::fuse {
 namespace {
 
 // One writev takes 1,024 pieces, and libfuse adds the header.
@@ -114,4 +114,4 @@ void Request::no_attribute_names(std::size_t size_asked) {
 
 void Request::nothing() { fuse_reply_none(take()); }
 
-}  // namespace ukai
+}  // namespace ukai::fuse

@@ -12,7 +12,7 @@
 #include "ukai/bytes.h"
 #include "ukai/result.h"
 
-namespace ukai {
+namespace ukai::fuse {
 
 /// Counts the requests that were received and not yet done with.
 /// Threads: safe from any.
@@ -73,4 +73,4 @@ class Request {
   std::shared_ptr<Handle> handle_;
 };
 
-}  // namespace ukai
+}  // namespace ukai::fuse

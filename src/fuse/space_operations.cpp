@@ -8,7 +8,7 @@
 
 #include "fuse/mount.h"
 
-namespace ukai {
+namespace ukai::fuse {
 namespace {
 
 Task<void> zero_file(Request request, std::shared_ptr<Handle> held, ByteRange range) {
@@ -85,4 +85,4 @@ void add_space_operations(fuse_lowlevel_ops& operations) {
   operations.lseek = on_lseek;
 }
 
-}  // namespace ukai
+}  // namespace ukai::fuse
