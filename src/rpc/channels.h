@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ukai/result.h"
+#include "ukai/scheduler.h"
+
+namespace grpc {
+class Channel;
+class ClientContext;
+class ServerBuilder;
+class ServerContextBase;
+}  // namespace grpc
+
+/// The one place where channels, servers and credentials are made, and where callers and daemons
+/// tell each other who they are. Today everything is in the clear; TLS and roles come in here.
+namespace ukai {
+
+/// Call it first thing in main(): gRPC's own logging goes to ours, and abseil's search for lock
+/// cycles, which Debian's build has on and which costs up to a quarter of the rate, goes off.
+void prepare_grpc();
+
+/// Who a daemon is to its callers: "node/n1", "host/h1".
+std::string node_identity(std::string_view node_id);
+std::string host_identity(std::string_view host_id);
+
+/// A connection of its own to `address` ("host:port") for one data stream.
+std::shared_ptr<grpc::Channel> make_data_channel(const std::string& address);
+/// For unary calls; connects, and connects again after a break, by itself.
+std::shared_ptr<grpc::Channel> make_control_channel(const std::string& address);
+
+/// Says in a call who is meant: an address that now belongs to another daemon then refuses.
+/// Nothing when `identity` is empty.
+void address_to(grpc::ClientContext& context, const std::string& identity);
+/// refused: the call is meant for somebody who is none of `identities`, or speaks another version.
+Result<> check_addressee(const grpc::ServerContextBase& context,
+                         const std::vector<std::string>& identities);
+
+/// What the server's first metadata say, so that a client knows whom it has reached.
+std::pair<std::string, std::string> server_greeting();
+/// True when `context`, whose first metadata have arrived, has the greeting of our version.
+bool greeted(const grpc::ClientContext& context);
+
+/// "host:port", the host a name or an IPv4 address, or "[IPv6]:port". invalid otherwise; port 0 is
+/// fine, as the kernel then chooses.
+struct HostPort {
+  std::string host;  ///< without brackets
+  std::uint16_t port = 0;
+};
+Result<HostPort> parse_address(std::string_view address);
+std::string format_address(const HostPort& address);
+
+/// Adds `address` to the server; after BuildAndStart, *bound_port is the port, or 0 when it failed.
+void listen_on(grpc::ServerBuilder& builder, const std::string& address, int* bound_port);
+/// After a failure: the one clear line that says why.
+Error cannot_listen(const std::string& address);
+/// The settings of servers for data streams, and for unary calls.
+void tune_data_server(grpc::ServerBuilder& builder);
+void tune_control_server(grpc::ServerBuilder& builder);
+
+}  // namespace ukai

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "rpc/io_handlers.h"
+
+namespace ukai {
+
+std::optional<IoReply> NodeIoHandler::answer_now(const IoRequest& request) {
+  return node_.handle(request, true);
+}
+
+void NodeIoHandler::start(IoRequest request, Done done) {
+  pool_.post([this, request = std::move(request), done = std::move(done)] {
+    done(*node_.handle(request, false));
+  });
+}
+
+std::optional<IoReply> HostIoHandler::answer_now(const IoRequest& /*request*/) {
+  return std::nullopt;
+}
+
+void HostIoHandler::start(IoRequest request, Done done) {
+  disks_.serve_reader(std::move(request), std::move(done));
+}
+
+IoHandler* RoutingIoHandler::route(IoOp op) const {
+  const bool for_host = op == IoOp::read_disk || op == IoOp::seek_disk;
+  return for_host ? host_ : node_;
+}
+
+std::optional<IoReply> RoutingIoHandler::answer_now(const IoRequest& request) {
+  if (IoHandler* part = route(request.op)) return part->answer_now(request);
+  return IoReply::failed(Code::refused, "this daemon does not serve this operation");
+}
+
+void RoutingIoHandler::start(IoRequest request, Done done) {
+  route(request.op)->start(std::move(request), std::move(done));
+}
+
+}  // namespace ukai

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+namespace grpc {
+class CompletionQueue;
+}
+
+namespace ukai {
+
+/// What a finished gRPC operation calls; its address is the operation's tag.
+class CompletionTag {
+ public:
+  virtual void complete(bool ok) = 0;
+
+ protected:
+  ~CompletionTag() = default;
+};
+
+/// A tag that calls one member function of its owner.
+template <class Owner>
+class MemberTag final : public CompletionTag {
+ public:
+  using Function = void (Owner::*)(bool ok);
+  MemberTag(Owner& owner, Function function) : owner_(owner), function_(function) {}
+  void complete(bool ok) override { (owner_.*function_)(ok); }
+
+ private:
+  Owner& owner_;
+  Function function_;
+};
+
+/// Calls the tags of `queue` until it is shut down and empty.
+void run_completions(grpc::CompletionQueue& queue);
+
+/// A completion queue and the one thread that serves it, for calls that this process makes.
+///
+/// Threads: safe from any. The destructor waits until every call that holds it has ended, so it
+/// must not run on its own thread, and calls must have been cancelled or have a deadline.
+class CompletionThread {
+ public:
+  CompletionThread();
+  ~CompletionThread();
+
+  grpc::CompletionQueue* queue() { return queue_.get(); }
+
+  /// A call holds the queue from before its first operation until after its last completion.
+  void hold();
+  void release();
+
+ private:
+  std::unique_ptr<grpc::CompletionQueue> queue_;
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  std::size_t holders_ = 0;  // by mutex_
+  std::thread thread_;
+};
+
+/// The client side's threads of one process: one for the data streams, and one for unary calls, so
+/// that what is done with their answers never delays data. Outlives all links.
+struct Transport {
+  CompletionThread data;
+  CompletionThread control;
+};
+
+}  // namespace ukai
