@@ -12,7 +12,7 @@ namespace ukai {
 class HostPeers {
  public:
   virtual ~HostPeers() = default;
-  /// IoOp::read_disk, extents_disk, stat_disk.
+  /// IoOp::read_disk, seek_disk.
   virtual void submit(const pb::HostRecord& host, IoRequest request, Duration deadline,
                       NodeLink::Done done) = 0;
   virtual Task<Result<pb::YieldLeaseReply>> yield_lease(pb::HostRecord host,

@@ -21,8 +21,7 @@ enum class IoOp : std::uint8_t {
   ping = 6,       ///< the session still stands; measures latency
   read_disk = 7,  ///< to a host, not a node: read `length` bytes at `offset_bytes` of the disk
                   ///< (block unused)
-  extents_disk = 8,  ///< to a host: as extents, for the disk; pairs of u64 {begin, end}
-  stat_disk = 9,     ///< to a host: payload {u64 size}
+  seek_disk = 8,///< to a host: first data (length_bytes 1) or hole (0) at or after `offset_bytes`: payload {u64}, little endian
 };
 
 /// One request to one node about one block. Fixed part of a frame on the wire.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <list>
@@ -80,5 +81,26 @@ class TaskScope {
   bool closed_ = false;                // by mutex_
   std::deque<OneShot<bool>> waiters_;  // by mutex_
 };
+
+/// The value of `task`, or `late` when it takes longer than `patience`; the task then runs on by
+/// itself and its value is dropped.
+template <class T>
+Task<T> within(Scheduler& scheduler, Duration patience, Task<T> task, T late) {
+  struct Race {
+    std::atomic<bool> over{false};
+    OneShot<T> winner;
+  };
+  auto race = std::make_shared<Race>();
+  const auto timer = scheduler.after(patience, [race, late = std::move(late)]() mutable {
+    if (!race->over.exchange(true)) race->winner.resolve(std::move(late));
+  });
+  spawn_into<T>(std::move(task), [race, &scheduler, timer](T value) {
+    if (race->over.exchange(true)) return;
+    scheduler.cancel(timer);
+    race->winner.resolve(std::move(value));
+  });
+  OneShot<T> winner = race->winner;
+  co_return co_await winner;
+}
 
 }  // namespace ukai

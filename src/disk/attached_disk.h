@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "base/async.h"
+#include "disk/disk.h"
+#include "ukai/host_disks.h"
+#include "ukai/host_peers.h"
+
+namespace ukai {
+
+/// One disk as this host has it, across grants of its lease: takes the lease when it is needed,
+/// takes it again after a lost session, gives it back when nobody needs it or somebody asks.
+///
+/// Handles that write die when another host has held the lease as a guest; handles that read go on,
+/// through whoever holds it. Lock order: transition_, then mutex_.
+/// Threads: safe from any. shared_ptr: handles, requests and timers keep it alive.
+class AttachedDisk : public std::enable_shared_from_this<AttachedDisk> {
+ public:
+  AttachedDisk(DiskServices services, DiskOptions options, HostPeers& peers, DiskEntry entry);
+
+  /// Where requests can be served from now: here, or at the host that holds the lease.
+  struct Place {
+    std::shared_ptr<Disk> here;
+    pb::HostRecord there;
+  };
+  /// Takes the lease if it is free. Errors: busy with the holder named (a host that does not yield,
+  /// or is away), stale (`writer_era` is over), as Catalog's.
+  Task<Result<std::shared_ptr<Disk>>> hold(std::optional<std::uint64_t> writer_era);
+  Task<Result<Place>> place();
+  /// The grant in force, or null. Never waits.
+  std::shared_ptr<Disk> current();
+
+  /// Counts a handle, until close().
+  void open(OpenMode mode);
+  void close(OpenMode mode);
+  /// Gives the lease back if no handle keeps it. busy otherwise.
+  Task<Result<>> yield(bool for_delete);
+  /// Gives it back whatever is open: the daemon stops.
+  Task<void> shut_down();
+
+  pb::DiskStatusInfo status();
+  pb::DiskRecord record();
+  /// A handle that writes is good for the era in which it was opened.
+  std::uint64_t writer_era();
+  bool idle();
+  void nodes_changed();
+  DiskId id() const { return id_; }
+
+ private:
+  Result<std::shared_ptr<Disk>> held_now(std::optional<std::uint64_t> writer_era);
+  Task<Result<Catalog::Taken>> take_lease();
+  Task<Result<std::optional<Catalog::Taken>>> resolve_busy(Error busy);
+  void note_takeover(const pb::DiskRecord& before, const pb::DiskRecord& after);
+  Task<void> release_locked();
+  Task<void> release_if_idle();
+  void watch_lease(const std::shared_ptr<Disk>& disk);
+
+  // -- constant after construction
+  DiskServices services_;
+  DiskOptions options_;
+  HostPeers& peers_;
+  const DiskId id_;
+
+  AsyncMutex transition_;  ///< one change of who holds the lease at a time
+  std::mutex mutex_;
+  // -- guarded by mutex_
+  pb::DiskRecord record_;       ///< as last seen
+  std::shared_ptr<Disk> disk_;  ///< null: the lease is not ours
+  std::unique_ptr<Coordination::Watch> lease_watch_;
+  std::uint32_t readers_ = 0;
+  std::uint32_t writers_ = 0;
+  std::uint64_t writer_era_ = 1;  ///< grows when another host has been the writer
+};
+
+/// A handle on an attached disk.
+class DiskHandle final : public OpenDisk {
+ public:
+  /// The handle has been counted by disk->open(mode), which gave `era`.
+  DiskHandle(std::shared_ptr<AttachedDisk> disk, OpenMode mode, std::uint64_t era,
+             DiskServices services, DiskOptions options, HostPeers& peers);
+  ~DiskHandle() override;
+
+  DiskAttributes attributes() const override;
+  std::uint64_t size_bytes() const override;
+  Task<Result<Payload>> read(std::uint64_t offset_bytes, std::uint32_t length_bytes) override;
+  Task<Result<>> write(std::uint64_t offset_bytes, Payload data) override;
+  Task<Result<>> flush() override;
+  Task<Result<>> zero(ByteRange range) override;
+  Task<Result<std::uint64_t>> seek(std::uint64_t offset_bytes, bool data) override;
+
+ private:
+  Task<Result<std::shared_ptr<Disk>>> for_change(TimePoint deadline);
+  Task<IoReply> ask(pb::HostRecord host, IoOp op, ByteRange range);
+  bool worth_retrying(const Error& error, TimePoint deadline) const;
+
+  std::shared_ptr<AttachedDisk> disk_;
+  const OpenMode mode_;
+  const std::uint64_t era_;
+  DiskServices services_;
+  DiskOptions options_;
+  HostPeers& peers_;
+};
+
+}  // namespace ukai

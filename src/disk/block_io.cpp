@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "disk/block_io.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "disk/copy.h"
+
+namespace ukai {
+
+Error BlockIo::io_error(BlockIndex block, std::string_view why) {
+  return {Code::io, fmt::format("disk {} block {}: {}", core_.name(), raw(block), why)};
+}
+
+Target BlockIo::target_of(const Replica& replica, bool required) const {
+  Target target;
+  target.index = replica.index;
+  target.session = replica.session;
+  target.link = replica.link;
+  target.required = required;
+  return target;
+}
+
+/// A read goes to open in-sync replicas. One that was never fenced under this epoch could still
+/// serve another host's writes, so the block is served only once that one is recorded as missing.
+BlockIo::Plan BlockIo::plan_read(const std::vector<Location>& locations) {
+  std::lock_guard lock(core_.mutex);
+  if (core_.stopped) return *core_.stopped;
+  Go go;
+  SetAside aside;
+  for (std::size_t index : core_.members.in_sync(locations)) {
+    const Replica& replica = *core_.replicas[index];
+    if (replica.state == Replica::State::open) {
+      go.targets.push_back(target_of(replica, true));
+    } else if (!replica.fenced()) {
+      aside.members.push_back(index);
+    }
+  }
+  if (go.targets.empty()) return Wait{};
+  if (!aside.members.empty()) return aside;
+  if (go.targets.size() > 1) {
+    std::sort(go.targets.begin(), go.targets.end(), [&](const Target& a, const Target& b) {
+      return core_.replicas[a.index]->rank < core_.replicas[b.index]->rank;
+    });
+  }
+  return go;
+}
+
+/// A change goes to all in-sync replicas, and to those that are being healed.
+BlockIo::Plan BlockIo::plan_change(const std::vector<Location>& locations) {
+  std::lock_guard lock(core_.mutex);
+  if (core_.stopped) return *core_.stopped;
+  Go go;
+  SetAside aside;
+  const auto in_sync = core_.members.in_sync(locations);
+  for (std::size_t index : in_sync) {
+    const Replica& replica = *core_.replicas[index];
+    if (replica.state == Replica::State::open) {
+      go.targets.push_back(target_of(replica, true));
+    } else {
+      aside.members.push_back(index);
+    }
+  }
+  if (go.targets.empty()) return Wait{};
+  if (!aside.members.empty()) return aside;
+  for (const Location& location : locations) {
+    const auto index = core_.members.index_of(location.node);
+    if (!index || !core_.members.missing(*index)) continue;
+    if (std::find(in_sync.begin(), in_sync.end(), *index) != in_sync.end()) continue;
+    // Logged as missed even when it is forwarded: until the record says present, it may fail again.
+    go.missing_mask |= std::uint64_t{1} << *index;
+    const Replica& replica = *core_.replicas[*index];
+    if (replica.healing && replica.state == Replica::State::open) {
+      go.targets.push_back(target_of(replica, false));
+    }
+  }
+  return go;
+}
+
+/// Waits and sets members aside until the block can be served, or `deadline` has passed.
+Task<Result<BlockIo::Go>> BlockIo::next_plan(BlockIndex block, bool changes, TimePoint deadline) {
+  auto view = co_await core_.map.load(block, core_.geometry());
+  if (!view) co_return view.error();
+  const auto& locations = (*view)->locations(block);
+  for (;;) {
+    const std::uint64_t ticket = core_.changed.ticket();
+    if (!core_.services.clock.valid(core_.lease.session_id)) {
+      const bool stands = co_await core_.services.clock.wait_valid(core_.lease.session_id);
+      if (!stands) core_.stop(Error{Code::stale, "the lease ended with its ZooKeeper session"});
+    }
+    Plan plan = changes ? plan_change(locations) : plan_read(locations);
+    if (auto* go = std::get_if<Go>(&plan)) co_return std::move(*go);
+    if (auto* error = std::get_if<Error>(&plan)) co_return *error;
+    if (auto* aside = std::get_if<SetAside>(&plan)) {
+      auto done = co_await membership_.ensure_missing(aside->members, "no session with the node");
+      if (!done) co_return done.error();
+      continue;
+    }
+    if (!co_await core_.changed.wait(ticket, deadline)) {
+      co_return io_error(block, "no in-sync replica can be reached");
+    }
+  }
+}
+
+/// Notes for the next flush who has applied the change; true when all have.
+bool BlockIo::count_applied(const std::vector<Answer>& answers) {
+  bool all = true;
+  std::lock_guard lock(core_.mutex);
+  for (const Answer& answer : answers) {
+    if (answer.reply.ok) core_.replicas[answer.target.index]->changes_acked += 1;
+    all = all && answer.reply.ok;
+  }
+  return all;
+}
+
+/// Decides what failed answers mean. At least one success: those that failed are recorded as
+/// missing, and the change counts. None: `again` says whether to try once more.
+Task<Result<>> BlockIo::after_failures(std::vector<Answer> answers, bool& again) {
+  again = false;
+  bool taken = false;
+  std::vector<std::size_t> failed;
+  const IoReply* final_word = nullptr;
+  for (const Answer& answer : answers) {
+    if (answer.reply.ok) {
+      taken = taken || answer.target.required;
+      continue;
+    }
+    failed.push_back(answer.target.index);
+    if (!answer.target.required) continue;
+    const Code code = answer.reply.code;
+    if (code == Code::no_space || code == Code::io || code == Code::invalid) {
+      final_word = &answer.reply;
+    } else {
+      again = true;
+    }
+  }
+  if (taken) {
+    again = false;
+    if (failed.empty()) co_return Unit{};
+    std::string reason = "it failed a write";
+    for (const Answer& answer : answers) {
+      if (!answer.reply.ok) reason = answer.reply.what;
+    }
+    co_return co_await membership_.ensure_missing(std::move(failed), std::move(reason));
+  }
+  if (!again && final_word) co_return Error{final_word->code, final_word->what};
+  co_return Unit{};
+}
+
+Task<Result<>> BlockIo::change(BlockPart part, IoOp op, Payload data) {
+  const ByteRange range = core_.geometry().range_of(part);
+  const TimePoint deadline = core_.now() + core_.options.io_wait;
+  // 1. Overlapping changes have one order on all replicas.
+  auto guard =
+      co_await core_.locks.acquire(range, RangeLocks::Mode::exclusive, core_.options.io_wait);
+  if (!guard.holds()) co_return io_error(part.block, "an earlier write to it does not end");
+  IoRequest request;
+  request.op = op;
+  request.block = part.block;
+  request.offset_bytes = part.offset_bytes;
+  request.length_bytes = part.length_bytes;
+  request.data = std::move(data);
+  bool sent = false;
+  for (;;) {
+    // 2. Which replicas take it?
+    auto go = co_await next_plan(part.block, true, deadline);
+    if (!go) {
+      // It may be on some replicas: the range stays locked until they are equal again.
+      if (sent && !core_.stop_reason()) core_.tasks.spawn(settle(part.block, std::move(guard)));
+      co_return go.error();
+    }
+    // 3. All of them at once. The generation is the head's at this moment.
+    request.sequence = core_.next_sequence();
+    request.missing_mask = go->missing_mask;
+    {
+      std::lock_guard lock(core_.mutex);
+      request.generation = Generation{core_.entry.record.generation()};
+    }
+    sent = true;
+    auto answers = co_await send_to_all(core_, request, std::move(go->targets));
+    if (count_applied(answers)) co_return Unit{};
+    // 4. Who failed is durably set aside before the guest hears "done".
+    bool again = false;
+    auto done = co_await after_failures(std::move(answers), again);
+    if (again) continue;
+    if (!done.ok() && done.code() == Code::io && !core_.stop_reason()) {
+      core_.tasks.spawn(settle(part.block, std::move(guard)));
+    }
+    co_return done;
+  }
+}
+
+/// After a change that failed to the guest: its range stays locked until the block's in-sync
+/// replicas are made equal or set aside.
+Task<void> BlockIo::settle(BlockIndex block, RangeLocks::Guard guard) {
+  const RangeLocks::Guard held = std::move(guard);
+  const auto view = core_.map.find(block);
+  while (view && !core_.stop_reason()) {
+    const std::uint64_t ticket = core_.changed.ticket();
+    std::vector<std::size_t> open;
+    std::vector<std::size_t> failed;
+    BlockVersion version;
+    version.block = block;
+    {
+      std::lock_guard lock(core_.mutex);
+      version.generation = Generation{core_.entry.record.generation()};
+      for (std::size_t index : core_.members.in_sync(view->locations(block))) {
+        const bool usable = core_.replicas[index]->state == Replica::State::open;
+        (usable ? open : failed).push_back(index);
+      }
+    }
+    if (open.empty()) {
+      co_await core_.changed.wait(ticket, core_.now() + core_.options.io_wait);
+      continue;
+    }
+    for (std::size_t i = 1; i < open.size() && failed.empty(); ++i) {
+      const auto copied = co_await copy_block(core_, version, open[0], open[i]);
+      if (!copied.ok) failed.push_back(copied.target_failed ? open[i] : open[0]);
+    }
+    if (failed.empty()) co_return;
+    auto marked = co_await membership_.ensure_missing(failed, "it failed a write");
+    if (!marked) co_return;
+  }
+}
+
+Task<Result<Payload>> BlockIo::read(BlockPart part) {
+  const ByteRange range = core_.geometry().range_of(part);
+  auto guard = co_await core_.locks.acquire(range, RangeLocks::Mode::shared, core_.options.io_wait);
+  if (!guard.holds()) co_return io_error(part.block, "a write to it does not end");
+  co_return co_await read_locked(part, IoOp::read);
+}
+
+Task<Result<Payload>> BlockIo::extents(BlockIndex block) {
+  BlockPart part;
+  part.block = block;
+  part.length_bytes = static_cast<std::uint32_t>(core_.geometry().range_of(block).size_bytes());
+  co_return co_await read_locked(part, IoOp::extents);
+}
+
+Task<Result<Payload>> BlockIo::read_locked(BlockPart part, IoOp op) {
+  const TimePoint deadline = core_.now() + core_.options.io_wait;
+  IoRequest request;
+  request.op = op;
+  request.block = part.block;
+  request.offset_bytes = part.offset_bytes;
+  request.length_bytes = part.length_bytes;
+  for (;;) {
+    auto go = co_await next_plan(part.block, false, deadline);
+    if (!go) co_return go.error();
+    {
+      std::lock_guard lock(core_.mutex);
+      request.generation = Generation{core_.entry.record.generation()};
+    }
+    std::optional<Error> damaged;
+    for (const Target& target : go->targets) {
+      IoReply reply = co_await send_to(core_, request, target);
+      if (reply.ok) co_return std::move(reply.data);
+      if (!ends_session(reply.code)) damaged = Error{reply.code, reply.what};
+      log::warn("event=read_failed disk={} block={} node={} what=\"{}\"", core_.name(),
+                raw(part.block), core_.replicas[target.index]->node.str(), reply.what);
+    }
+    // Every replica answered that it cannot: waiting will not change that.
+    if (damaged) co_return *damaged;
+    if (core_.now() >= deadline) co_return io_error(part.block, "no in-sync replica answers");
+  }
+}
+
+}  // namespace ukai

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <variant>
+#include <vector>
+
+#include "disk/disk_core.h"
+#include "disk/membership.h"
+#include "disk/requests.h"
+
+namespace ukai {
+
+/// Reads and changes one block: which replicas, in which order, and what a failure leads to
+/// (design.md rules 2, 4, 5; protocol.md "Reads").
+class BlockIo {
+ public:
+  BlockIo(DiskCore& core, Membership& membership) : core_(core), membership_(membership) {}
+
+  Task<Result<Payload>> read(BlockPart part);
+  /// `op` is write (data: part.length_bytes bytes) or zero (no data).
+  Task<Result<>> change(BlockPart part, IoOp op, Payload data);
+  /// Which parts of a block hold data; as IoOp::extents.
+  Task<Result<Payload>> extents(BlockIndex block);
+
+ private:
+  struct Wait {};  ///< no replica can be asked now
+  struct SetAside {
+    std::vector<std::size_t> members;
+  };  ///< must be recorded as missing first
+  struct Go {
+    std::vector<Target> targets;  ///< reads: best first
+    std::uint64_t missing_mask = 0;
+  };
+  using Plan = std::variant<Error, Wait, SetAside, Go>;
+
+  Plan plan_read(const std::vector<Location>& locations);
+  Plan plan_change(const std::vector<Location>& locations);
+  Target target_of(const Replica& replica, bool required) const;
+  Task<Result<Go>> next_plan(BlockIndex block, bool changes, TimePoint deadline);
+  bool count_applied(const std::vector<Answer>& answers);
+  Task<Result<>> after_failures(std::vector<Answer> answers, bool& again);
+  Task<Result<Payload>> read_locked(BlockPart part, IoOp op);
+  Task<void> settle(BlockIndex block, RangeLocks::Guard guard);
+  Error io_error(BlockIndex block, std::string_view why);
+
+  DiskCore& core_;
+  Membership& membership_;
+};
+
+}  // namespace ukai

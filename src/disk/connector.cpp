@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "disk/connector.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "disk/healer.h"
+#include "disk/proximity.h"
+#include "disk/requests.h"
+
+namespace ukai {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr Duration heal_backoff_max = 30s;  // a full node must not flap
+constexpr std::size_t reconcile_parallel = 4;
+
+}  // namespace
+
+void Connector::set_state(std::size_t index, Replica::State state) {
+  {
+    std::lock_guard lock(core_.mutex);
+    core_.replicas[index]->state = state;
+  }
+  core_.changed.notify();
+}
+
+Task<Connector::Fenced> Connector::fence(std::size_t index) {
+  const NodeId node = core_.replicas[index]->node;
+  const auto found = core_.services.nodes.find(node);
+  if (!found || !found->link) co_return Fenced{};
+  pb::FenceRequest request;
+  {
+    std::lock_guard lock(core_.mutex);
+    Replica& replica = *core_.replicas[index];
+    replica.state = Replica::State::fencing;
+    replica.session = Session{++replica.last_session};
+    replica.link = found->link;
+    replica.data_address = found->data_address;
+    replica.control_address = found->control_address;
+    replica.rank = rank_of(*found, core_.options.site);
+    *request.mutable_ref() = core_.ref(replica);
+    request.set_disk_name(core_.entry.record.name());
+    request.set_size(core_.entry.record.size());
+    request.set_block_size(core_.entry.record.block_size());
+    request.set_generation(core_.entry.record.generation());
+    for (const std::string& name : core_.members.names()) request.add_members(name);
+    request.set_missing_mask(core_.members.missing_mask());
+  }
+  request.set_holder(core_.options.host.str());
+  request.set_cluster_id(core_.options.cluster_id);
+  const std::uint64_t told_mask = request.missing_mask();
+  const Result<pb::FenceReply> late = Error{Code::unreachable, "the node did not answer in time"};
+  auto asking = found->link->fence(std::move(request));
+  auto reply =
+      co_await within(core_.services.scheduler, core_.options.io_deadline, std::move(asking), late);
+  if (reply.ok()) co_return take_fence(index, *reply, told_mask);
+  {
+    std::lock_guard lock(core_.mutex);
+    core_.replicas[index]->last_error = reply.error().what;
+  }
+  if (reply.failed_with(Code::stale)) co_await membership_.verify_lease();
+  if (reply.failed_with(Code::refused) || reply.failed_with(Code::corrupt)) {
+    core_.services.errors.add(node.str(), core_.name(), reply.error().what);
+  }
+  set_state(index, Replica::State::closed);
+  co_return Fenced{};
+}
+
+Connector::Fenced Connector::take_fence(std::size_t index, const pb::FenceReply& reply,
+                                        std::uint64_t told_mask) {
+  std::lock_guard lock(core_.mutex);
+  Replica& replica = *core_.replicas[index];
+  Fenced out;
+  out.ok = true;
+  out.first = !replica.fenced();
+  out.had_active = reply.active_count() > 0;
+  const bool rebooted = !out.first && replica.boot_id != reply.boot_id();
+  const bool unflushed = replica.changes_acked > replica.changes_flushed;
+  out.crashed = reply.crashed() || (rebooted && (unflushed || out.had_active));
+  if ((rebooted || reply.crashed()) && unflushed) replica.lost_writes = true;
+  if (rebooted || reply.crashed()) replica.changes_flushed = replica.changes_acked;
+  replica.boot_id = reply.boot_id();
+  replica.told_mask = told_mask;
+  return out;
+}
+
+Task<Result<>> Connector::start() {
+  std::vector<Task<Fenced>> fences;
+  for (std::size_t i = 0; i < core_.replicas.size(); ++i) fences.push_back(fence(i));
+  auto fenced = co_await gather(std::move(fences));
+  // A machine that crashed with changes on it may lack some that others have: first missing, then
+  // healed.
+  std::vector<std::size_t> crashed;
+  for (std::size_t i = 0; i < fenced.size(); ++i) {
+    if (fenced[i].ok && fenced[i].crashed) crashed.push_back(i);
+  }
+  auto marked = co_await membership_.ensure_missing(crashed, "its machine crashed");
+  if (!marked) co_return marked.error();
+  for (std::size_t i = 0; i < fenced.size(); ++i) {
+    if (fenced[i].ok) set_state(i, Replica::State::open);
+  }
+  auto equal = co_await reconcile(fenced);
+  if (!equal) co_return equal.error();
+  {
+    std::lock_guard lock(core_.mutex);
+    core_.started = true;
+  }
+  core_.changed.notify();
+  co_return Unit{};
+}
+
+Task<Result<std::vector<BlockVersion>>> Connector::active_of(std::size_t index) {
+  pb::DirtyListRequest request;
+  std::shared_ptr<NodeLink> link;
+  {
+    std::lock_guard lock(core_.mutex);
+    *request.mutable_ref() = core_.ref(*core_.replicas[index]);
+    link = core_.replicas[index]->link;
+  }
+  auto reply = co_await link->dirty_list(std::move(request));
+  if (!reply) co_return reply.error();
+  co_return versions_in(*reply, core_.geometry());
+}
+
+/// Nobody is served yet, so no lock is needed. What the last holder left dirty may differ between
+/// replicas; none of it was acknowledged unless all of them have it, so any of them may be the
+/// source.
+Task<Result<>> Connector::reconcile(std::vector<Fenced> fenced) {
+  std::set<BlockVersion> dirty;
+  for (std::size_t i = 0; i < fenced.size(); ++i) {
+    bool concerned = fenced[i].ok && fenced[i].had_active;
+    {
+      std::lock_guard lock(core_.mutex);
+      concerned = concerned && !core_.members.missing(i);
+    }
+    if (!concerned) continue;
+    auto active = co_await active_of(i);
+    if (active.ok()) {
+      dirty.insert(active->begin(), active->end());
+      continue;
+    }
+    std::vector<std::size_t> silent{i};
+    auto marked = co_await membership_.ensure_missing(silent, active.error().what);
+    if (!marked) co_return marked.error();
+  }
+  if (!dirty.empty()) {
+    log::info("event=reconcile disk={} blocks={}", core_.name(), dirty.size());
+  }
+  std::vector<Task<Result<>>> batch;
+  for (auto at = dirty.begin(); at != dirty.end();) {
+    batch.push_back(reconcile_block(*at));
+    ++at;
+    if (batch.size() < reconcile_parallel && at != dirty.end()) continue;
+    auto done = co_await gather(std::exchange(batch, {}));
+    for (const Result<>& result : done) {
+      if (!result) co_return result.error();
+    }
+  }
+  co_return Unit{};
+}
+
+Task<Result<>> Connector::reconcile_block(BlockVersion version) {
+  auto view = co_await core_.map.load(version.block, core_.geometry());
+  if (!view) co_return view.error();
+  for (;;) {
+    std::vector<std::size_t> open;
+    {
+      std::lock_guard lock(core_.mutex);
+      for (std::size_t index : core_.members.in_sync((*view)->locations(version.block))) {
+        if (core_.replicas[index]->state == Replica::State::open) open.push_back(index);
+      }
+      std::sort(open.begin(), open.end(), [&](std::size_t a, std::size_t b) {
+        return core_.replicas[a]->rank < core_.replicas[b]->rank;
+      });
+    }
+    if (open.size() < 2) co_return Unit{};
+    std::vector<std::size_t> failed;
+    for (std::size_t i = 1; i < open.size() && failed.empty(); ++i) {
+      const auto copied = co_await copy_block(core_, version, open[0], open[i]);
+      if (!copied.ok) failed.push_back(copied.target_failed ? open[i] : open[0]);
+    }
+    if (failed.empty()) co_return Unit{};
+    auto marked = co_await membership_.ensure_missing(failed, "it failed during reconciliation");
+    if (!marked) co_return marked.error();
+  }
+}
+
+Connector::Need Connector::need_of(std::size_t index) {
+  std::lock_guard lock(core_.mutex);
+  if (core_.stopped) return Need::end;
+  const Replica& replica = *core_.replicas[index];
+  if (replica.state != Replica::State::open) return Need::session;
+  const bool wanted = core_.options.auto_heal || core_.heal_wanted.contains(index);
+  if (core_.members.missing(index) && wanted) return Need::healing;
+  return Need::nothing;
+}
+
+Task<void> Connector::keep_open(std::size_t index, Healer& healer) {
+  Duration backoff = limits::reconnect_backoff_min;
+  for (;;) {
+    const std::uint64_t ticket = core_.changed.ticket();
+    bool done = true;
+    Duration backoff_max = limits::reconnect_backoff_max;
+    switch (need_of(index)) {
+      case Need::end:
+        co_return;
+      case Need::nothing: {
+        co_await core_.changed.wait(ticket, core_.now() + heal_backoff_max);
+        backoff = limits::reconnect_backoff_min;
+        continue;
+      }
+      case Need::session: {
+        const Fenced fenced = co_await fence(index);
+        done = fenced.ok && co_await admit(index, fenced);
+        break;
+      }
+      case Need::healing: {
+        done = co_await healer.heal(index);
+        backoff_max = heal_backoff_max;
+        break;
+      }
+    }
+    if (done) continue;
+    // The pause is cut short when something changes, but never below the minimum.
+    co_await sleep_for(core_.services.scheduler, limits::reconnect_backoff_min);
+    co_await core_.changed.wait(core_.changed.ticket(), core_.now() + backoff);
+    backoff = std::min<Duration>(backoff * 2, backoff_max);
+  }
+}
+
+/// Decides how a member comes back after its session ended, or joins after the start.
+Task<bool> Connector::admit(std::size_t index, Fenced fenced) {
+  bool missing = false;
+  {
+    std::lock_guard lock(core_.mutex);
+    missing = core_.members.missing(index);
+  }
+  if (!missing && fenced.crashed) {
+    std::vector<std::size_t> crashed{index};
+    auto marked = co_await membership_.ensure_missing(crashed, "its machine crashed");
+    if (!marked) co_return false;
+  } else if (!missing && fenced.had_active && !co_await join_late(index)) {
+    set_state(index, Replica::State::closed);
+    co_return false;
+  }
+  set_state(index, Replica::State::open);
+  log::info("event=session_open disk={} node={}", core_.name(), core_.replicas[index]->node.str());
+  co_return true;
+}
+
+/// A present member comes with dirty blocks: nothing acknowledged is lacking on it, but it may hold
+/// writes that never were. Those blocks are made equal to what is being served.
+Task<bool> Connector::join_late(std::size_t index) {
+  auto active = co_await active_of(index);
+  if (!active) co_return false;
+  for (const BlockVersion& version : *active) {
+    auto view = co_await core_.map.load(version.block, core_.geometry());
+    if (!view) co_return false;
+    const ByteRange range = core_.geometry().range_of(version.block);
+    auto guard =
+        co_await core_.locks.acquire(range, RangeLocks::Mode::exclusive, core_.options.io_wait);
+    if (!guard.holds()) co_return false;
+    const auto source = source_for(core_, version.block, index);
+    if (!source) continue;
+    const auto copied = co_await copy_block(core_, version, *source, index);
+    if (!copied.ok) co_return false;
+  }
+  co_return true;
+}
+
+Task<bool> Connector::tell_missing() {
+  bool all = true;
+  for (std::size_t i = 0; i < core_.replicas.size(); ++i) {
+    pb::SetMissingRequest request;
+    std::shared_ptr<NodeLink> link;
+    Session session{};
+    {
+      std::lock_guard lock(core_.mutex);
+      const Replica& replica = *core_.replicas[i];
+      const std::uint64_t mask = core_.members.missing_mask();
+      if (replica.state != Replica::State::open) {
+        all = all && core_.members.missing(i);
+        continue;
+      }
+      if (replica.told_mask == mask) continue;
+      *request.mutable_ref() = core_.ref(replica);
+      for (const std::string& name : core_.members.names()) request.add_members(name);
+      request.set_missing_mask(mask);
+      session = replica.session;
+      link = replica.link;
+    }
+    const std::uint64_t mask = request.missing_mask();
+    auto told = co_await link->set_missing(std::move(request));
+    if (!told) {
+      core_.session_failed(i, session, told.error());
+      all = false;
+      continue;
+    }
+    std::lock_guard lock(core_.mutex);
+    if (core_.replicas[i]->session == session) core_.replicas[i]->told_mask = mask;
+  }
+  co_return all;
+}
+
+}  // namespace ukai

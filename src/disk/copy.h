@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <compare>
+#include <optional>
+#include <vector>
+
+#include "disk/disk_core.h"
+
+namespace ukai {
+
+/// One version of one block, as the nodes' logs name it.
+struct BlockVersion {
+  BlockIndex block{};
+  Generation generation{1};
+  auto operator<=>(const BlockVersion&) const = default;
+};
+
+/// The single versions that `spans` cover, as far as they lie within the disk.
+std::vector<BlockVersion> versions_in(const pb::DirtyListReply& spans, const Geometry& geometry);
+
+struct CopyOutcome {
+  bool ok = false;
+  bool target_failed = false;  ///< else the source did, or both sides are away
+  Error error{Code::io, ""};
+  std::uint64_t bytes_fetched = 0;
+};
+
+/// Makes `version` on member `target` equal to member `source`'s: the target pulls by itself what
+/// differs. Guest writes that go to the target meanwhile are not covered by it. Sessions that turn
+/// out to be broken are ended.
+Task<CopyOutcome> copy_block(DiskCore& core, BlockVersion version, std::size_t source,
+                             std::size_t target);
+
+/// The open member nearest to this host whose replica of `block` is in sync, `except` aside.
+/// The block's map segment is loaded.
+std::optional<std::size_t> source_for(DiskCore& core, BlockIndex block, std::size_t except);
+
+}  // namespace ukai

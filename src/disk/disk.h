@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "disk/block_io.h"
+#include "disk/connector.h"
+#include "disk/disk_core.h"
+#include "disk/flusher.h"
+#include "disk/healer.h"
+#include "disk/membership.h"
+
+namespace ukai {
+
+/// One disk under one grant of its lease: what its holder does with it. When the lease is lost, or
+/// given back, it is over; a new grant makes a new Disk.
+///
+/// Errors of the data calls: stale (this grant is over), io, no_space, corrupt. Ranges lie within
+/// the disk. Threads: safe from any. shared_ptr: requests in flight keep it alive.
+class Disk {
+ public:
+  Disk(DiskServices services, DiskOptions options, Catalog::Taken taken);
+  ~Disk();
+
+  /// Fences the nodes and repairs what an unclean end left; then serves.
+  Task<Result<>> start();
+  /// Flushes, lets the nodes forget, ends all sessions; false: not all could be made clean.
+  /// Nothing may be in flight.
+  Task<bool> finish();
+  /// Ends service at once: whatever waits gets `error`. Resumes when nothing runs any more.
+  Task<void> abandon(Error error);
+
+  Task<Result<Payload>> read(ByteRange range);
+  Task<Result<>> write(std::uint64_t offset_bytes, Payload data);
+  Task<Result<>> zero(ByteRange range);
+  Task<Result<>> flush();
+  /// As OpenDisk::seek.
+  Task<Result<std::uint64_t>> seek(std::uint64_t offset_bytes, bool data);
+
+  Task<Result<pb::DiskRecord>> change(pb::ChangeDiskRequest request);
+  /// Heals every missing member now and waits for it; `progress` false: stop waiting.
+  Task<Result<>> sync(std::function<bool(const pb::SyncProgress&)> progress);
+  /// Compares all in-sync replicas of every block; each block is still while it is compared.
+  Task<Result<>> verify(std::function<bool(const pb::VerifyProgress&)> progress);
+
+  DiskId id() const { return core_.id; }
+  const Lease& lease() const { return core_.lease; }
+  Geometry geometry() { return core_.geometry(); }
+  pb::DiskRecord record();
+  /// Sessions, members and counters; readers and writers are the caller's to fill in.
+  pb::DiskStatusInfo status();
+  bool stopped() { return core_.stop_reason().has_value(); }
+  /// Something about the nodes may have changed: sessions are tried at once.
+  void nodes_changed() { core_.changed.notify(); }
+  /// Ends service if the lease turns out to be gone.
+  static Task<void> verify_lease(std::shared_ptr<Disk> disk);
+
+ private:
+  Task<Result<>> change_range(ByteRange range, IoOp op, Payload data);
+  Task<Result<bool>> block_differs(BlockIndex block, pb::Difference& difference);
+
+  DiskCore core_;
+  Membership membership_;
+  Connector connector_;
+  Healer healer_;
+  BlockIo io_;
+  Flusher flusher_;
+};
+
+}  // namespace ukai

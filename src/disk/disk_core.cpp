@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "disk/disk_core.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+
+namespace ukai {
+
+DiskCore::DiskCore(DiskServices given_services, DiskOptions given_options, Catalog::Taken taken)
+    : services(given_services),
+      options(std::move(given_options)),
+      lease(taken.lease),
+      id(taken.lease.disk),
+      changed(services.scheduler),
+      locks(services.scheduler),
+      map(services.catalog, id),
+      entry(std::move(taken.entry)),
+      members(entry.record) {
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    auto replica = std::make_unique<Replica>();
+    replica->node = members.node(i);
+    replica->index = i;
+    replicas.push_back(std::move(replica));
+  }
+}
+
+std::string DiskCore::name() {
+  std::lock_guard lock(mutex);
+  return entry.record.name();
+}
+
+Geometry DiskCore::geometry() {
+  std::lock_guard lock(mutex);
+  return {entry.record.size(), entry.record.block_size()};
+}
+
+Sequence DiskCore::next_sequence() {
+  std::lock_guard lock(mutex);
+  return Sequence{++last_sequence};
+}
+
+std::optional<Error> DiskCore::stop_reason() {
+  std::lock_guard lock(mutex);
+  return stopped;
+}
+
+void DiskCore::stop(Error error) {
+  {
+    std::lock_guard lock(mutex);
+    if (stopped) return;
+    stopped = std::move(error);
+  }
+  changed.notify();
+}
+
+pb::SessionRef DiskCore::ref(const Replica& replica) const {
+  pb::SessionRef out;
+  out.set_disk_id(id.to_string());
+  out.set_epoch(raw(lease.epoch));
+  out.set_session(raw(replica.session));
+  return out;
+}
+
+void DiskCore::session_failed(std::size_t index, Session session, const Error& error) {
+  std::string disk_name;
+  {
+    std::lock_guard lock(mutex);
+    Replica& replica = *replicas[index];
+    replica.last_error = error.what;
+    if (replica.state != Replica::State::open || replica.session != session) return;
+    replica.state = Replica::State::closed;
+    replica.healing = false;
+    replica.heal_left.clear();
+    disk_name = entry.record.name();
+  }
+  log::warn("event=session_failed disk={} node={} code={} what=\"{}\"", disk_name,
+            replicas[index]->node.str(), to_string(error.code), error.what);
+  services.errors.add(replicas[index]->node.str(), disk_name, error.what);
+  changed.notify();
+}
+
+}  // namespace ukai

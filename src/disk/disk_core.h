@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/async.h"
+#include "disk/disk_options.h"
+#include "disk/error_log.h"
+#include "disk/lease_clock.h"
+#include "disk/map_cache.h"
+#include "disk/range_locks.h"
+#include "ukai/catalog.h"
+#include "ukai/members.h"
+#include "ukai/node_link.h"
+
+namespace ukai {
+
+/// One member node of an attached disk, as the holder stands with it. All fields but the first two
+/// are guarded by DiskCore::mutex.
+struct Replica {
+  enum class State {
+    closed,   ///< no session; the connector tries to open one
+    fencing,  ///< a fence is under way
+    open,     ///< the session stands; requests may be sent under it
+  };
+
+  NodeId node;
+  std::size_t index = 0;  ///< in MemberTable and in missing masks
+
+  State state = State::closed;
+  Session session{};                ///< of the open session
+  std::uint64_t last_session = 0;   ///< largest number ever used here under this epoch
+  std::string boot_id;              ///< at the last fence; empty: never fenced under this epoch
+  bool healing = false;             ///< missing, and receives all new writes while it is copied to
+  std::set<BlockIndex> heal_left;   ///< blocks still to be copied
+  bool heal_unknown = false;        ///< what it misses cannot be told: a survivor is away
+  std::uint64_t told_mask = 0;      ///< missing mask that the node has folded its active set for
+  std::uint64_t changes_acked = 0;  ///< mutating requests that it has applied
+  std::uint64_t changes_flushed = 0;  ///< of those, known to be durable
+  bool lost_writes = false;  ///< its machine crashed with acknowledged, unflushed changes on it
+  std::shared_ptr<NodeLink> link;
+  std::string data_address;
+  std::string control_address;
+  int rank = 0;  ///< smaller is nearer
+  std::string last_error;
+
+  bool fenced() const { return !boot_id.empty(); }
+};
+
+struct DiskCounters {
+  std::atomic<std::uint64_t> reads{0}, writes{0}, flushes{0}, discards{0};
+  std::atomic<std::uint64_t> read_bytes{0}, written_bytes{0};
+  std::atomic<std::uint64_t> read_errors{0}, write_errors{0};
+  std::atomic<std::uint64_t> healed_blocks{0}, healed_bytes{0};
+};
+
+/// What the parts of an attached disk share: one grant of its lease, one epoch.
+///
+/// Lock order: record_mutex, then mutex. `mutex` is never held across a wait.
+struct DiskCore {
+  DiskCore(DiskServices given_services, DiskOptions given_options, Catalog::Taken taken);
+
+  // -- constant after construction
+  DiskServices services;
+  DiskOptions options;
+  Lease lease;
+  DiskId id;
+
+  // -- with locks of their own
+  Notifier changed;  ///< sessions, members, record, or the end
+  RangeLocks locks;
+  MapCache map;
+  TaskScope tasks;
+  AsyncMutex record_mutex;  ///< serialises changes of the record
+  DiskCounters counters;
+
+  std::mutex mutex;
+  // -- guarded by mutex
+  DiskEntry entry;
+  MemberTable members;
+  std::vector<std::unique_ptr<Replica>> replicas;  ///< the vector itself is constant
+  std::uint64_t last_sequence = 0;
+  bool started = false;               ///< the first fences and the reconciliation are done
+  std::optional<Error> stopped;       ///< set once: nothing is served any more
+  std::set<std::size_t> heal_wanted;  ///< members whose healing was asked for by hand
+
+  std::string name();
+  Geometry geometry();
+  Sequence next_sequence();
+  std::optional<Error> stop_reason();
+  /// Ends service under this epoch; `error` is what everybody waiting gets.
+  void stop(Error error);
+  /// Names the session in a control call. Call with mutex held.
+  pb::SessionRef ref(const Replica& replica) const;
+  TimePoint now() const { return services.scheduler.now(); }
+
+  /// A request under `session` failed: that session is over. Notes the error for the operator.
+  void session_failed(std::size_t index, Session session, const Error& error);
+};
+
+}  // namespace ukai

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <algorithm>
+#include <cstring>
+
+#include "disk/attached_disk.h"
+
+namespace ukai {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr Duration retry_pause = 20ms;
+
+}  // namespace
+
+DiskHandle::DiskHandle(std::shared_ptr<AttachedDisk> disk, OpenMode mode, std::uint64_t era,
+                       DiskServices services, DiskOptions options, HostPeers& peers)
+    : disk_(std::move(disk)),
+      mode_(mode),
+      era_(era),
+      services_(services),
+      options_(std::move(options)),
+      peers_(peers) {}
+
+DiskHandle::~DiskHandle() { disk_->close(mode_); }
+
+std::uint64_t DiskHandle::size_bytes() const { return disk_->record().size(); }
+
+DiskAttributes DiskHandle::attributes() const {
+  const pb::DiskRecord record = disk_->record();
+  DiskAttributes out;
+  out.id = disk_->id();
+  out.name = DiskName(record.name());
+  out.size_bytes = record.size();
+  out.block_size_bytes = record.block_size();
+  out.allocated_bytes = record.size();
+  out.created_unix_s = record.created_unix_s();
+  return out;
+}
+
+/// The grant went away under the request, or its new owner is not known yet: worth another look.
+bool DiskHandle::worth_retrying(const Error& error, TimePoint deadline) const {
+  const bool passing = error.code == Code::stale || error.code == Code::busy ||
+                       error.code == Code::unreachable || error.code == Code::unknown ||
+                       error.code == Code::not_found;
+  return passing && services_.scheduler.now() < deadline;
+}
+
+/// The grant under which this handle may change the disk. stale: never again.
+Task<Result<std::shared_ptr<Disk>>> DiskHandle::for_change(TimePoint deadline) {
+  for (;;) {
+    auto held = co_await disk_->hold(era_);
+    if (held.ok() || held.failed_with(Code::stale)) co_return held;
+    if (held.failed_with(Code::busy)) {
+      // Another host holds it: it became the writer while our session was lost.
+      co_return Error{Code::stale, held.error().what};
+    }
+    if (!worth_retrying(held.error(), deadline)) co_return held.error();
+    co_await sleep_for(services_.scheduler, retry_pause);
+  }
+}
+
+Task<Result<>> DiskHandle::write(std::uint64_t offset_bytes, Payload data) {
+  const TimePoint deadline = services_.scheduler.now() + options_.io_wait;
+  for (;;) {
+    auto disk = co_await for_change(deadline);
+    if (!disk) co_return disk.error();
+    if (offset_bytes + data.size() > (*disk)->geometry().size_bytes) {
+      co_return Error{Code::invalid, "the write reaches beyond the end of the disk"};
+    }
+    auto done = co_await (*disk)->write(offset_bytes, data);
+    if (done.ok() || !(*disk)->stopped()) co_return done;
+  }
+}
+
+Task<Result<>> DiskHandle::zero(ByteRange range) {
+  const TimePoint deadline = services_.scheduler.now() + options_.io_wait;
+  for (;;) {
+    auto disk = co_await for_change(deadline);
+    if (!disk) co_return disk.error();
+    range.end_bytes = std::min(range.end_bytes, (*disk)->geometry().size_bytes);
+    if (range.empty()) co_return Unit{};
+    auto done = co_await (*disk)->zero(range);
+    if (done.ok() || !(*disk)->stopped()) co_return done;
+  }
+}
+
+Task<Result<>> DiskHandle::flush() {
+  if (mode_ == OpenMode::read_only) co_return Unit{};
+  const TimePoint deadline = services_.scheduler.now() + options_.io_wait;
+  for (;;) {
+    auto disk = co_await for_change(deadline);
+    if (!disk) co_return disk.error();
+    auto done = co_await (*disk)->flush();
+    if (done.ok() || !(*disk)->stopped()) co_return done;
+  }
+}
+
+Task<IoReply> DiskHandle::ask(pb::HostRecord host, IoOp op, ByteRange range) {
+  IoRequest request;
+  request.op = op;
+  request.disk = disk_->id();
+  request.offset_bytes = range.begin_bytes;
+  request.length_bytes = static_cast<std::uint32_t>(range.size_bytes());
+  OneShot<IoReply> answered;
+  peers_.submit(host, std::move(request), options_.io_deadline * 2,
+                [answered](IoReply reply) { answered.resolve(std::move(reply)); });
+  co_return co_await answered;
+}
+
+Task<Result<Payload>> DiskHandle::read(std::uint64_t offset_bytes, std::uint32_t length_bytes) {
+  const TimePoint deadline = services_.scheduler.now() + options_.io_wait;
+  for (;;) {
+    Error failed{Code::io, ""};
+    auto place = co_await disk_->place();
+    if (place.ok() && place->here) {
+      const std::uint64_t size = place->here->geometry().size_bytes;
+      if (offset_bytes >= size) co_return Payload();
+      const ByteRange range{offset_bytes, std::min(offset_bytes + length_bytes, size)};
+      auto data = co_await place->here->read(range);
+      if (data.ok() || !place->here->stopped()) co_return data;
+      failed = data.error();
+    } else if (place.ok()) {
+      const ByteRange range{offset_bytes, offset_bytes + length_bytes};
+      IoReply reply = co_await ask(place->there, IoOp::read_disk, range);
+      if (reply.ok) co_return std::move(reply.data);
+      failed = Error{reply.code, reply.what};
+    } else {
+      failed = place.error();
+    }
+    if (!worth_retrying(failed, deadline)) co_return failed;
+    co_await sleep_for(services_.scheduler, retry_pause);
+  }
+}
+
+Task<Result<std::uint64_t>> DiskHandle::seek(std::uint64_t offset_bytes, bool data) {
+  const TimePoint deadline = services_.scheduler.now() + options_.io_wait;
+  for (;;) {
+    Error failed{Code::io, ""};
+    auto place = co_await disk_->place();
+    if (place.ok() && place->here) {
+      auto found = co_await place->here->seek(offset_bytes, data);
+      if (found.ok() || !place->here->stopped()) co_return found;
+      failed = found.error();
+    } else if (place.ok()) {
+      const ByteRange range{offset_bytes, offset_bytes + (data ? 1 : 0)};
+      IoReply reply = co_await ask(place->there, IoOp::seek_disk, range);
+      std::uint64_t found = 0;
+      if (reply.ok && reply.data.size() == sizeof found) {
+        std::memcpy(&found, reply.data.to_string().data(), sizeof found);
+        co_return found;
+      }
+      failed = Error{reply.code, reply.what};
+      if (failed.code == Code::not_found) co_return failed;  // no data beyond the offset
+    } else {
+      failed = place.error();
+    }
+    if (!worth_retrying(failed, deadline)) co_return failed;
+    co_await sleep_for(services_.scheduler, retry_pause);
+  }
+}
+
+}  // namespace ukai

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What the operator asks of an attached disk as a whole: sync and verify.
+#include <algorithm>
+
+#include "disk/disk.h"
+
+namespace ukai {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr Duration report_interval = 500ms;
+constexpr std::size_t verify_parallel = 4;
+constexpr std::uint64_t verify_report_blocks = 64;
+
+}  // namespace
+
+Task<Result<>> Disk::sync(std::function<bool(const pb::SyncProgress&)> progress) {
+  {
+    std::lock_guard lock(core_.mutex);
+    for (std::size_t i = 0; i < core_.replicas.size(); ++i) {
+      if (core_.members.missing(i)) core_.heal_wanted.insert(i);
+    }
+  }
+  core_.changed.notify();
+  const std::uint64_t healed_before = core_.counters.healed_blocks;
+  const std::uint64_t bytes_before = core_.counters.healed_bytes;
+  const TimePoint patience = core_.now() + core_.options.io_wait;
+  for (;;) {
+    const std::uint64_t ticket = core_.changed.ticket();
+    if (auto reason = core_.stop_reason()) co_return *reason;
+    pb::SyncProgress report;
+    std::uint64_t left = 0;
+    std::string waiting;
+    bool any_missing = false;
+    {
+      std::lock_guard lock(core_.mutex);
+      for (const auto& replica : core_.replicas) {
+        if (!core_.members.missing(replica->index)) continue;
+        any_missing = true;
+        left += replica->heal_left.size();
+        if (!replica->healing) waiting = replica->node.str() + ": " + replica->last_error;
+      }
+    }
+    report.set_blocks_done(core_.counters.healed_blocks - healed_before);
+    report.set_blocks_total(report.blocks_done() + left);
+    report.set_bytes_moved(core_.counters.healed_bytes - bytes_before);
+    report.set_finished(!any_missing);
+    if (!progress(report)) co_return Error{Code::shut_down, "the caller went away"};
+    if (!any_missing) co_return Unit{};
+    if (!waiting.empty() && core_.now() >= patience) {
+      co_return Error{Code::unreachable, "cannot be brought in sync now: " + waiting};
+    }
+    co_await core_.changed.wait(ticket, core_.now() + report_interval);
+  }
+}
+
+/// Holds the block still, asks every in-sync replica for its hash, and compares.
+Task<Result<bool>> Disk::block_differs(BlockIndex block, pb::Difference& difference) {
+  const Geometry geometry = core_.geometry();
+  auto view = co_await core_.map.load(block, geometry);
+  if (!view) co_return view.error();
+  const ByteRange range = geometry.range_of(block);
+  auto guard = co_await core_.locks.acquire(range, RangeLocks::Mode::shared, core_.options.io_wait);
+  if (!guard.holds()) co_return Error{Code::io, "a write to a block does not end"};
+  std::vector<Task<Result<pb::HashReply>>> asking;
+  std::vector<std::string> names;
+  {
+    std::lock_guard lock(core_.mutex);
+    for (std::size_t index : core_.members.in_sync((*view)->locations(block))) {
+      const Replica& replica = *core_.replicas[index];
+      if (replica.state != Replica::State::open) {
+        co_return Error{Code::unreachable, "node " + replica.node.str() + " cannot be asked"};
+      }
+      pb::HashRequest request;
+      *request.mutable_ref() = core_.ref(replica);
+      request.set_block(raw(block));
+      request.set_generation(core_.entry.record.generation());
+      request.set_length(static_cast<std::uint32_t>(range.size_bytes()));
+      asking.push_back(replica.link->hash(std::move(request)));
+      names.push_back(replica.node.str());
+    }
+  }
+  auto hashes = co_await gather(std::move(asking));
+  for (std::size_t i = 0; i < hashes.size(); ++i) {
+    if (!hashes[i]) {
+      co_return Error{hashes[i].code(), "node " + names[i] + ": " + hashes[i].error().what};
+    }
+    if (hashes[i]->hashes() != hashes[0]->hashes()) difference.add_nodes(names[i]);
+  }
+  difference.set_block(raw(block));
+  co_return difference.nodes_size() > 0;
+}
+
+Task<Result<>> Disk::verify(std::function<bool(const pb::VerifyProgress&)> progress) {
+  const std::uint64_t total = core_.geometry().block_count();
+  pb::VerifyProgress report;
+  report.set_blocks_total(total);
+  for (std::uint64_t first = 0; first < total; first += verify_parallel) {
+    const std::uint64_t end = std::min<std::uint64_t>(first + verify_parallel, total);
+    std::vector<pb::Difference> differences(end - first);
+    std::vector<Task<Result<bool>>> batch;
+    for (std::uint64_t block = first; block < end; ++block) {
+      batch.push_back(block_differs(BlockIndex{block}, differences[block - first]));
+    }
+    auto answers = co_await gather(std::move(batch));
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      if (!answers[i]) co_return answers[i].error();
+      if (*answers[i]) *report.add_differences() = differences[i];
+    }
+    report.set_blocks_done(end);
+    report.set_finished(end == total);
+    if (end % verify_report_blocks != 0 && end != total) continue;
+    if (!progress(report)) co_return Error{Code::shut_down, "the caller went away"};
+    report.clear_differences();
+  }
+  co_return Unit{};
+}
+
+}  // namespace ukai

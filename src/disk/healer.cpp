@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "disk/healer.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "disk/requests.h"
+
+namespace ukai {
+
+bool Healer::begin(Attempt& attempt) {
+  std::lock_guard lock(core_.mutex);
+  Replica& replica = *core_.replicas[attempt.index];
+  if (replica.state != Replica::State::open || !core_.members.missing(attempt.index)) return false;
+  attempt.session = replica.session;
+  replica.healing = true;  // from here on new writes are forwarded
+  return true;
+}
+
+bool Healer::alive(const Attempt& attempt) {
+  std::lock_guard lock(core_.mutex);
+  const Replica& replica = *core_.replicas[attempt.index];
+  return !core_.stopped && replica.state == Replica::State::open &&
+         replica.session == attempt.session && replica.healing;
+}
+
+void Healer::end(const Attempt& attempt) {
+  {
+    std::lock_guard lock(core_.mutex);
+    Replica& replica = *core_.replicas[attempt.index];
+    if (replica.session == attempt.session) {
+      replica.healing = false;
+      replica.heal_left.clear();
+    }
+  }
+  core_.changed.notify();
+}
+
+Task<bool> Healer::heal(std::size_t index) {
+  auto attempt = std::make_shared<Attempt>();
+  attempt->index = index;
+  if (!begin(*attempt)) co_return false;
+  // 1. Writes that were planned without this member have ended.
+  const ByteRange all{0, core_.geometry().size_bytes};
+  co_await core_.locks.drain(all);
+  // 2. What does it lack?
+  bool fine = co_await load_map();
+  fine = fine && co_await connector_.tell_missing();
+  fine = fine && co_await collect(*attempt);
+  // 3. Copy that.
+  fine = fine && co_await copy_all(attempt);
+  // 4. Durable, then recorded.
+  fine = fine && !attempt->unknown && co_await finish(*attempt);
+  end(*attempt);
+  co_return fine;
+}
+
+Task<bool> Healer::load_map() {
+  constexpr std::size_t batch_max = 64;
+  const Geometry geometry = core_.geometry();
+  std::vector<Task<Result<MapCache::View>>> batch;
+  for (std::uint64_t segment = 0; segment < geometry.segment_count(); ++segment) {
+    const BlockIndex block{segment * limits::segment_blocks};
+    batch.push_back(core_.map.load(block, geometry));
+    if (batch.size() < batch_max && segment + 1 < geometry.segment_count()) continue;
+    const auto views = co_await gather(std::exchange(batch, {}));
+    for (const auto& view : views) {
+      if (!view.ok()) co_return false;
+    }
+  }
+  co_return true;
+}
+
+/// True when block's map names the member's replica and somebody else's is the up-to-date one.
+bool Healer::lacks(std::size_t index, BlockIndex block) {
+  const auto view = core_.map.find(block);
+  if (!view) return false;
+  const auto& locations = view->locations(block);
+  std::lock_guard lock(core_.mutex);
+  const bool here = std::any_of(locations.begin(), locations.end(), [&](const Location& location) {
+    return location.node == core_.replicas[index]->node && location.status == SyncStatus::in_sync;
+  });
+  return here && !core_.members.is_in_sync(index, locations);
+}
+
+bool Healer::anything_unknown(std::size_t index) {
+  const auto views = core_.map.loaded();
+  std::lock_guard lock(core_.mutex);
+  const NodeId& node = core_.replicas[index]->node;
+  for (const auto& view : views) {
+    for (const auto& locations : view->sets()) {
+      const bool here =
+          std::any_of(locations.begin(), locations.end(),
+                      [&](const Location& location) { return location.node == node; });
+      if (!here) continue;
+      const auto current = core_.members.in_sync(locations);
+      const bool known = std::any_of(current.begin(), current.end(), [&](std::size_t member) {
+        return member == index || core_.replicas[member]->state == Replica::State::open;
+      });
+      if (!known) return true;
+    }
+  }
+  return false;
+}
+
+Task<bool> Healer::add_list(Attempt& attempt, std::size_t asked, std::string missed_by,
+                            std::set<BlockVersion>& found) {
+  pb::DirtyListRequest request;
+  request.set_missed_by(std::move(missed_by));
+  std::shared_ptr<NodeLink> link;
+  Session session{};
+  {
+    std::lock_guard lock(core_.mutex);
+    const Replica& replica = *core_.replicas[asked];
+    if (replica.state != Replica::State::open) co_return asked != attempt.index;
+    *request.mutable_ref() = core_.ref(replica);
+    session = replica.session;
+    link = replica.link;
+  }
+  auto reply = co_await link->dirty_list(std::move(request));
+  if (!reply) {
+    core_.session_failed(asked, session, reply.error());
+    co_return false;
+  }
+  for (const BlockVersion& version : versions_in(*reply, core_.geometry())) {
+    if (lacks(attempt.index, version.block)) found.insert(version);
+  }
+  co_return true;
+}
+
+/// What the survivors know that it missed, and what it may have applied alone before it went.
+Task<bool> Healer::collect(Attempt& attempt) {
+  std::set<BlockVersion> found;
+  const std::string node = core_.replicas[attempt.index]->node.str();
+  for (std::size_t i = 0; i < core_.replicas.size(); ++i) {
+    const std::string missed_by = i == attempt.index ? "" : node;
+    if (!co_await add_list(attempt, i, missed_by, found)) co_return false;
+  }
+  attempt.unknown = anything_unknown(attempt.index);
+  std::lock_guard lock(core_.mutex);
+  Replica& replica = *core_.replicas[attempt.index];
+  replica.heal_unknown = attempt.unknown;
+  replica.heal_left.clear();
+  for (const BlockVersion& version : found) {
+    attempt.left.push_back(version);
+    replica.heal_left.insert(version.block);
+  }
+  co_return true;
+}
+
+Task<bool> Healer::copy_all(std::shared_ptr<Attempt> attempt) {
+  if (!attempt->left.empty()) {
+    log::info("event=heal_start disk={} node={} blocks={}", core_.name(),
+              core_.replicas[attempt->index]->node.str(), attempt->left.size());
+  }
+  std::vector<Task<bool>> workers;
+  for (std::size_t i = 0; i < limits::heal_blocks_parallel; ++i) {
+    workers.push_back(copy_some(attempt));
+  }
+  const auto done = co_await gather(std::move(workers));
+  co_return std::all_of(done.begin(), done.end(), [](bool fine) { return fine; });
+}
+
+Task<bool> Healer::copy_some(std::shared_ptr<Attempt> attempt) {
+  for (;;) {
+    BlockVersion version;
+    {
+      std::lock_guard lock(core_.mutex);
+      if (attempt->failed) co_return false;
+      if (attempt->left.empty()) co_return true;
+      version = attempt->left.front();
+      attempt->left.pop_front();
+    }
+    bool copied = false;
+    const auto source = source_for(core_, version.block, attempt->index);
+    if (source && alive(*attempt)) {
+      const auto outcome = co_await copy_block(core_, version, *source, attempt->index);
+      copied = outcome.ok;
+      if (!copied) {
+        log::warn("event=heal_failed disk={} node={} block={} what=\"{}\"", core_.name(),
+                  core_.replicas[attempt->index]->node.str(), raw(version.block),
+                  outcome.error.what);
+      }
+    }
+    std::lock_guard lock(core_.mutex);
+    if (!copied) {
+      attempt->failed = true;
+      co_return false;
+    }
+    core_.replicas[attempt->index]->heal_left.erase(version.block);
+  }
+}
+
+Task<bool> Healer::finish(Attempt& attempt) {
+  Target target;
+  target.index = attempt.index;
+  target.session = attempt.session;
+  {
+    std::lock_guard lock(core_.mutex);
+    target.link = core_.replicas[attempt.index]->link;
+  }
+  IoRequest flush;
+  flush.op = IoOp::flush;
+  const IoReply flushed = co_await send_to(core_, std::move(flush), target);
+  if (!flushed.ok || !alive(attempt)) co_return false;
+  auto present = co_await membership_.mark_present(attempt.index);
+  if (!present) co_return false;
+  const std::string node = core_.replicas[attempt.index]->node.str();
+  log::info("event=member_present disk={} node={}", core_.name(), node);
+  std::lock_guard lock(core_.mutex);
+  core_.heal_wanted.erase(attempt.index);
+  co_return true;
+}
+
+}  // namespace ukai

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <deque>
+#include <memory>
+
+#include "disk/connector.h"
+#include "disk/copy.h"
+#include "disk/disk_core.h"
+#include "disk/membership.h"
+
+namespace ukai {
+
+/// Brings a missing member back in sync while the guest goes on.
+///
+/// Order (protocol.md, "Copying a block"): new writes go to the member as well; the writes planned
+/// before that are waited out; then what it missed, and what it may have applied alone, is pulled
+/// block by block; flushed; recorded as present. Whatever fails on the way ends the attempt and
+/// loses nothing.
+class Healer {
+ public:
+  Healer(DiskCore& core, Membership& membership, Connector& connector)
+      : core_(core), membership_(membership), connector_(connector) {}
+
+  /// True: the member is present. False: try again later.
+  Task<bool> heal(std::size_t index);
+
+ private:
+  struct Attempt {
+    std::size_t index = 0;
+    Session session{};
+    bool unknown = false;           ///< a survivor that would know more is away
+    std::deque<BlockVersion> left;  ///< by core mutex
+    bool failed = false;            ///< by core mutex
+  };
+
+  bool begin(Attempt& attempt);
+  bool alive(const Attempt& attempt);
+  Task<bool> load_map();
+  Task<bool> collect(Attempt& attempt);
+  Task<bool> add_list(Attempt& attempt, std::size_t asked, std::string missed_by,
+                      std::set<BlockVersion>& found);
+  bool anything_unknown(std::size_t index);
+  bool lacks(std::size_t index, BlockIndex block);
+  Task<bool> copy_all(std::shared_ptr<Attempt> attempt);
+  Task<bool> copy_some(std::shared_ptr<Attempt> attempt);
+  Task<bool> finish(Attempt& attempt);
+  void end(const Attempt& attempt);
+
+  DiskCore& core_;
+  Membership& membership_;
+  Connector& connector_;
+};
+
+}  // namespace ukai

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "disk/host_disks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "base/log.h"
+#include "base/version.h"
+#include "disk/attached_disk.h"
+#include "disk/error_log.h"
+#include "disk/lease_clock.h"
+#include "disk/usage_cache.h"
+
+namespace ukai {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr Duration shut_down_patience = 5s;
+
+class RealHostDisks final : public HostDisks {
+ public:
+  RealHostDisks(HostServices services, DiskOptions options)
+      : services_(services),
+        options_(std::move(options)),
+        clock_(services.catalog.coordination(), services.scheduler),
+        usage_(services.catalog, services.nodes, services.scheduler),
+        started_(services.scheduler.now()),
+        subscription_(services.nodes.subscribe([this](const NodeId&) { nodes_changed(); })) {}
+
+  Task<Result<std::vector<DiskName>>> list() override { return services_.catalog.disk_names(); }
+  Task<Result<DiskAttributes>> stat(DiskName name) override;
+  Task<Result<std::shared_ptr<OpenDisk>>> open(DiskName name, OpenMode mode) override;
+  Task<Result<StoreSpace>> space() override { return usage_.space(); }
+
+  Task<Result<pb::ChangeDiskReply>> change_disk(pb::ChangeDiskRequest request) override;
+  Task<Result<pb::YieldLeaseReply>> yield_lease(pb::YieldLeaseRequest request) override;
+  Task<Result<pb::DiskStatusReply>> disk_status(pb::DiskStatusRequest request) override;
+  Task<Result<pb::HostStatusReply>> host_status() override;
+  Task<Result<>> sync_disk(pb::SyncDiskRequest request,
+                           std::function<bool(const pb::SyncProgress&)> progress) override;
+  Task<Result<>> verify_disk(pb::VerifyDiskRequest request,
+                             std::function<bool(const pb::VerifyProgress&)> progress) override;
+  void serve_reader(IoRequest request, std::function<void(IoReply)> done) override;
+  Task<void> shut_down() override;
+
+ private:
+  using Attached = std::shared_ptr<AttachedDisk>;  // shared: handles and timers hold on to it
+
+  DiskServices disk_services() {
+    return {services_.catalog, services_.nodes, services_.scheduler, clock_, errors_};
+  }
+  Attached find(DiskId id);
+  Attached attach(DiskEntry entry);
+  Task<Result<Attached>> attach_by_id(std::string id);
+  Task<Result<std::shared_ptr<OpenDisk>>> open_handle(Attached attached, OpenMode mode,
+                                                      bool holding);
+  std::vector<Attached> all();
+  void nodes_changed();
+  static Task<void> serve(std::shared_ptr<Disk> disk, IoRequest request,
+                          std::function<void(IoReply)> done);
+
+  HostServices services_;
+  DiskOptions options_;
+  ErrorLog errors_;
+  LeaseClock clock_;
+  UsageCache usage_;
+  const TimePoint started_;
+  std::mutex mutex_;
+  std::map<DiskId, Attached> attached_;  // by mutex_
+  std::unique_ptr<NodeDirectory::Subscription> subscription_;
+};
+
+RealHostDisks::Attached RealHostDisks::find(DiskId id) {
+  std::lock_guard lock(mutex_);
+  const auto found = attached_.find(id);
+  return found == attached_.end() ? nullptr : found->second;
+}
+
+RealHostDisks::Attached RealHostDisks::attach(DiskEntry entry) {
+  const DiskId id = *DiskId::parse(entry.record.id());
+  std::lock_guard lock(mutex_);
+  // Whoever nobody uses any more is dropped here: attaching is rare enough to look through all.
+  std::erase_if(attached_, [&](const auto& item) {
+    return item.first != id && item.second.use_count() == 1 && item.second->idle();
+  });
+  Attached& slot = attached_[id];
+  if (!slot) {
+    slot = std::make_shared<AttachedDisk>(disk_services(), options_, services_.peers,
+                                          std::move(entry));
+  }
+  return slot;
+}
+
+Task<Result<RealHostDisks::Attached>> RealHostDisks::attach_by_id(std::string id) {
+  auto disk = DiskId::parse(id);
+  if (!disk) co_return disk.error();
+  if (auto attached = find(*disk)) co_return attached;
+  auto entry = co_await services_.catalog.load_disk(*disk);
+  if (!entry) co_return entry.error();
+  co_return attach(std::move(*entry));
+}
+
+std::vector<RealHostDisks::Attached> RealHostDisks::all() {
+  std::vector<Attached> out;
+  std::lock_guard lock(mutex_);
+  for (const auto& [id, attached] : attached_) out.push_back(attached);
+  return out;
+}
+
+void RealHostDisks::nodes_changed() {
+  for (const Attached& attached : all()) attached->nodes_changed();
+}
+
+Task<Result<DiskAttributes>> RealHostDisks::stat(DiskName name) {
+  auto id = co_await services_.catalog.find_disk(name);
+  if (!id) co_return id.error();
+  pb::DiskRecord record;
+  const auto attached = find(*id);
+  const auto held = attached ? attached->current() : nullptr;
+  if (held) {
+    record = held->record();
+  } else {
+    auto entry = co_await services_.catalog.load_disk(*id);
+    if (!entry) co_return entry.error();
+    record = std::move(entry->record);
+  }
+  DiskAttributes out;
+  out.id = *id;
+  out.name = std::move(name);
+  out.size_bytes = record.size();
+  out.block_size_bytes = record.block_size();
+  out.created_unix_s = record.created_unix_s();
+  out.allocated_bytes = co_await usage_.allocated_bytes(std::move(record));
+  co_return out;
+}
+
+Task<Result<std::shared_ptr<OpenDisk>>> RealHostDisks::open(DiskName name, OpenMode mode) {
+  auto id = co_await services_.catalog.find_disk(name);
+  if (!id) co_return id.error();
+  auto entry = co_await services_.catalog.load_disk(*id);
+  if (!entry) co_return entry.error();
+  const auto& allowed = entry->record.allowed_hosts();
+  const bool may_write = allowed.empty() || std::find(allowed.begin(), allowed.end(),
+                                                      options_.host.str()) != allowed.end();
+  if (mode == OpenMode::read_write && !may_write) {
+    co_return Error{Code::refused, fmt::format("host {} is not allowed to write disk {}",
+                                               options_.host.str(), name.str())};
+  }
+  co_return co_await open_handle(attach(std::move(*entry)), mode, mode == OpenMode::read_write);
+}
+
+/// Counts the handle before the lease is taken, so that it is not given back in between.
+Task<Result<std::shared_ptr<OpenDisk>>> RealHostDisks::open_handle(Attached attached, OpenMode mode,
+                                                                   bool holding) {
+  attached->open(mode);
+  if (holding) {
+    auto held = co_await attached->hold(std::nullopt);
+    if (!held) {
+      attached->close(mode);
+      co_return held.error();
+    }
+  }
+  std::shared_ptr<OpenDisk> handle = std::make_shared<DiskHandle>(
+      attached, mode, attached->writer_era(), disk_services(), options_, services_.peers);
+  co_return handle;
+}
+
+Task<Result<pb::ChangeDiskReply>> RealHostDisks::change_disk(pb::ChangeDiskRequest request) {
+  auto attached = co_await attach_by_id(request.disk_id());
+  if (!attached) co_return attached.error();
+  auto borrowed = co_await open_handle(*attached, OpenMode::read_only, true);
+  if (!borrowed) co_return borrowed.error();
+  auto disk = co_await (*attached)->hold(std::nullopt);
+  if (!disk) co_return disk.error();
+  auto record = co_await (*disk)->change(std::move(request));
+  if (!record) co_return record.error();
+  pb::ChangeDiskReply reply;
+  *reply.mutable_record() = *record;
+  co_return reply;
+}
+
+Task<Result<pb::YieldLeaseReply>> RealHostDisks::yield_lease(pb::YieldLeaseRequest request) {
+  auto id = DiskId::parse(request.disk_id());
+  if (!id) co_return id.error();
+  if (auto attached = find(*id)) {
+    auto yielded = co_await attached->yield(request.for_delete());
+    if (!yielded) co_return yielded.error();
+  }
+  co_return pb::YieldLeaseReply();
+}
+
+Task<Result<pb::DiskStatusReply>> RealHostDisks::disk_status(pb::DiskStatusRequest request) {
+  pb::DiskStatusReply reply;
+  for (const Attached& attached : all()) {
+    const std::string id = attached->id().to_string();
+    const auto& wanted = request.disk_ids();
+    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), id) == wanted.end()) continue;
+    *reply.add_disks() = attached->status();
+  }
+  co_return reply;
+}
+
+Task<Result<pb::HostStatusReply>> RealHostDisks::host_status() {
+  pb::HostStatusReply reply;
+  reply.set_host_id(options_.host.str());
+  reply.set_version(std::string(version));
+  const auto up =
+      std::chrono::duration_cast<std::chrono::seconds>(services_.scheduler.now() - started_);
+  reply.set_uptime_s(static_cast<std::uint64_t>(up.count()));
+  switch (services_.catalog.coordination().session_state()) {
+    case SessionState::connecting:
+      reply.set_metadata_state("connecting");
+      break;
+    case SessionState::connected:
+      reply.set_metadata_state("connected");
+      break;
+    case SessionState::suspended:
+      reply.set_metadata_state("suspended");
+      break;
+    case SessionState::expired:
+      reply.set_metadata_state("expired");
+      break;
+  }
+  auto nodes = co_await services_.catalog.nodes();
+  if (nodes.ok()) {
+    for (const NodeInfo& node : *nodes) {
+      const auto found = services_.nodes.find(NodeId(node.record.id()));
+      if (!found || !found->link) continue;
+      const auto condition = found->link->condition();
+      pb::NodeLinkStatus* out = reply.add_nodes();
+      out->set_node(node.record.id());
+      out->set_connected(condition.connected);
+      out->set_latency_us(static_cast<std::uint64_t>(
+          std::chrono::duration_cast<std::chrono::microseconds>(condition.latency).count()));
+      out->set_last_error(condition.last_error);
+      out->set_in_flight(condition.in_flight);
+    }
+  }
+  for (pb::ErrorEntry& entry : errors_.entries()) *reply.add_errors() = std::move(entry);
+  std::lock_guard lock(mutex_);
+  reply.set_disks_attached(static_cast<std::uint32_t>(attached_.size()));
+  co_return reply;
+}
+
+Task<Result<>> RealHostDisks::sync_disk(pb::SyncDiskRequest request,
+                                        std::function<bool(const pb::SyncProgress&)> progress) {
+  auto attached = co_await attach_by_id(request.disk_id());
+  if (!attached) co_return attached.error();
+  auto borrowed = co_await open_handle(*attached, OpenMode::read_only, true);
+  if (!borrowed) co_return borrowed.error();
+  auto disk = co_await (*attached)->hold(std::nullopt);
+  if (!disk) co_return disk.error();
+  co_return co_await (*disk)->sync(std::move(progress));
+}
+
+Task<Result<>> RealHostDisks::verify_disk(pb::VerifyDiskRequest request,
+                                          std::function<bool(const pb::VerifyProgress&)> progress) {
+  auto attached = co_await attach_by_id(request.disk_id());
+  if (!attached) co_return attached.error();
+  auto borrowed = co_await open_handle(*attached, OpenMode::read_only, true);
+  if (!borrowed) co_return borrowed.error();
+  auto disk = co_await (*attached)->hold(std::nullopt);
+  if (!disk) co_return disk.error();
+  co_return co_await (*disk)->verify(std::move(progress));
+}
+
+void RealHostDisks::serve_reader(IoRequest request, std::function<void(IoReply)> done) {
+  const auto attached = find(request.disk);
+  auto disk = attached ? attached->current() : nullptr;
+  if (!disk) {
+    done(IoReply::failed(Code::stale, "this host does not hold the disk's lease"));
+    return;
+  }
+  spawn(serve(std::move(disk), std::move(request), std::move(done)));
+}
+
+Task<void> RealHostDisks::serve(std::shared_ptr<Disk> disk, IoRequest request,
+                                std::function<void(IoReply)> done) {
+  IoReply reply;
+  const std::uint64_t size = disk->geometry().size_bytes;
+  if (request.op == IoOp::read_disk) {
+    const ByteRange range{std::min(request.offset_bytes, size),
+                          std::min(request.offset_bytes + request.length_bytes, size)};
+    if (!range.empty()) {
+      auto data = co_await disk->read(range);
+      if (data.ok()) {
+        reply.data = std::move(*data);
+      } else {
+        reply = IoReply::failed(data.error());
+      }
+    }
+  } else {
+    auto found = co_await disk->seek(request.offset_bytes, request.length_bytes == 1);
+    if (found.ok()) {
+      std::string bytes(sizeof(std::uint64_t), '\0');
+      std::memcpy(bytes.data(), &*found, sizeof(std::uint64_t));
+      reply.data.append(Bytes::copy_of(bytes));
+    } else {
+      reply = IoReply::failed(found.error());
+    }
+  }
+  done(std::move(reply));
+}
+
+Task<void> RealHostDisks::shut_down() {
+  subscription_.reset();
+  // With ZooKeeper away, whoever waits for a session would wait for ever.
+  const auto timer =
+      services_.scheduler.after(shut_down_patience, [this] { spawn(clock_.stop()); });
+  for (const Attached& attached : all()) co_await attached->shut_down();
+  if (services_.scheduler.cancel(timer)) co_await clock_.stop();
+}
+
+}  // namespace
+
+std::unique_ptr<HostDisks> make_host_disks(HostServices services, DiskOptions options) {
+  return std::make_unique<RealHostDisks>(services, std::move(options));
+}
+
+}  // namespace ukai

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "ukai/block_map.h"
+#include "ukai/catalog.h"
+
+namespace ukai {
+
+/// The block map of one attached disk, loaded a segment at a time on first use. Valid as long as
+/// the lease stands, since only its holder changes the map. Threads: safe from any.
+class MapCache {
+ public:
+  using View = std::shared_ptr<const MapSegmentView>;  ///< shared: readers outlive a replacement
+
+  MapCache(Catalog& catalog, DiskId disk) : catalog_(catalog), disk_(disk) {}
+
+  /// The loaded segment of `block`, or null.
+  View find(BlockIndex block) const;
+  /// Loads when needed. Errors: corrupt (this disk's map is damaged), as Catalog's otherwise.
+  Task<Result<View>> load(BlockIndex block, Geometry geometry);
+  /// Every segment loaded so far.
+  std::vector<View> loaded() const;
+  /// Forgets a segment, after its record changed.
+  void forget(std::uint32_t segment);
+
+ private:
+  Catalog& catalog_;
+  const DiskId disk_;
+  mutable std::mutex mutex_;
+  std::map<std::uint32_t, View> views_;  // by mutex_
+};
+
+}  // namespace ukai

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "disk/membership.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "ukai/disk_change.h"
+
+namespace ukai {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr Duration retry_pause = 100ms;
+
+}  // namespace
+
+void Membership::adopt(DiskEntry entry) {
+  {
+    std::lock_guard lock(core_.mutex);
+    core_.entry = std::move(entry);
+    core_.members = MemberTable(core_.entry.record);
+  }
+  core_.changed.notify();
+}
+
+/// The record was not as we knew it. Either the lease is gone, which ends our service, or a change
+/// of ours had an outcome we did not hear of: take what is there.
+Task<Result<Membership::Retry>> Membership::after_stale() {
+  for (;;) {
+    if (auto reason = core_.stop_reason()) co_return *reason;
+    auto stands = co_await core_.services.catalog.lease_stands(core_.lease);
+    if (stands.ok() && !*stands) {
+      const Error lost{Code::stale, "the lease of this disk went to somebody else"};
+      core_.stop(lost);
+      co_return lost;
+    }
+    if (stands.ok()) {
+      auto entry = co_await core_.services.catalog.load_disk(core_.id);
+      if (entry.ok()) {
+        adopt(*entry);
+        co_return Retry::yes;
+      }
+      if (entry.failed_with(Code::corrupt)) co_return entry.error();
+    }
+    co_await sleep_for(core_.services.scheduler, retry_pause);
+  }
+}
+
+Task<void> Membership::verify_lease() {
+  auto stands = co_await core_.services.catalog.lease_stands(core_.lease);
+  if (stands.ok() && !*stands) {
+    core_.stop(Error{Code::stale, "the lease of this disk went to somebody else"});
+  }
+}
+
+Task<Result<Membership::Retry>> Membership::commit(DiskEntry base, pb::DiskRecord changed,
+                                                   std::vector<SegmentEntry> segments) {
+  for (;;) {
+    if (auto reason = core_.stop_reason()) co_return *reason;
+    auto done =
+        co_await core_.services.catalog.update_disk_and_map(core_.lease, base, changed, segments);
+    if (done.ok()) {
+      adopt(*done);
+      co_return Retry::no;
+    }
+    const Code code = done.code();
+    if (code == Code::stale) co_return co_await after_stale();
+    if (code != Code::unreachable && code != Code::unknown) co_return done.error();
+    // Not bounded by io_wait: what was promised to the guest depends on this record.
+    co_await sleep_for(core_.services.scheduler, retry_pause);
+  }
+}
+
+Task<Result<>> Membership::ensure_missing(std::vector<std::size_t> which, std::string reason) {
+  auto guard = co_await core_.record_mutex.lock();
+  for (;;) {
+    DiskEntry base;
+    pb::DiskRecord changed;
+    bool news = false;
+    {
+      std::lock_guard lock(core_.mutex);
+      base = core_.entry;
+      changed = base.record;
+      for (std::size_t index : which) {
+        if (core_.members.missing(index)) continue;
+        news = true;
+        const Sequence sequence{++core_.last_sequence};
+        changed = with_missing(std::move(changed), core_.replicas[index]->node, core_.lease.epoch,
+                               sequence, reason);
+      }
+    }
+    if (!news) co_return Unit{};
+    std::vector<SegmentEntry> none;
+    auto done = co_await commit(base, changed, none);
+    if (!done) co_return done.error();
+    for (std::size_t index : which) {
+      std::lock_guard lock(core_.mutex);
+      Replica& replica = *core_.replicas[index];
+      if (core_.members.missing(index) && replica.state == Replica::State::open) {
+        replica.state = Replica::State::closed;  // present again only under a new session
+      }
+    }
+    if (*done == Retry::no) {
+      for (std::size_t index : which) {
+        log::warn("event=member_missing disk={} node={} reason=\"{}\"", base.record.name(),
+                  core_.replicas[index]->node.str(), reason);
+      }
+      core_.changed.notify();
+    }
+  }
+}
+
+Task<Result<>> Membership::mark_present(std::size_t index) {
+  auto guard = co_await core_.record_mutex.lock();
+  for (;;) {
+    DiskEntry base;
+    pb::DiskRecord changed;
+    {
+      std::lock_guard lock(core_.mutex);
+      const Replica& replica = *core_.replicas[index];
+      if (!core_.members.missing(index)) co_return Unit{};
+      if (replica.state != Replica::State::open || !replica.healing) {
+        co_return Error{Code::busy, "the node failed again while it was healed"};
+      }
+      base = core_.entry;
+      changed = with_present(base.record, replica.node);
+    }
+    std::vector<SegmentEntry> none;
+    auto done = co_await commit(base, changed, none);
+    if (!done) co_return done.error();
+  }
+}
+
+Task<Result<std::vector<SegmentEntry>>> Membership::grown_segments(pb::DiskRecord from,
+                                                                   pb::DiskRecord to) {
+  const Geometry before{from.size(), from.block_size()};
+  const Geometry after{to.size(), to.block_size()};
+  std::vector<SegmentEntry> out;
+  if (before.size_bytes == after.size_bytes) co_return out;
+  const auto last_index = static_cast<std::uint32_t>(before.segment_count() - 1);
+  auto last = co_await core_.services.catalog.load_segment(core_.id, last_index);
+  if (!last) co_return last.error();
+  for (pb::MapSegment& segment : grow_map(last->segment, before, after)) {
+    const bool there = segment.segment() == last_index;
+    out.push_back({std::move(segment), there ? last->version : -1});
+  }
+  co_return out;
+}
+
+Task<Result<pb::DiskRecord>> Membership::change(pb::ChangeDiskRequest request) {
+  auto guard = co_await core_.record_mutex.lock();
+  for (;;) {
+    DiskEntry base;
+    {
+      std::lock_guard lock(core_.mutex);
+      base = core_.entry;
+    }
+    auto changed = apply_change(base.record, request);
+    if (!changed) co_return changed.error();
+    auto segments = co_await grown_segments(base.record, *changed);
+    if (!segments) co_return segments.error();
+    const std::uint32_t last_before =
+        segment_of(BlockIndex{base.record.size() / base.record.block_size() - 1});
+    auto done = co_await commit(base, *changed, *segments);
+    if (!done) co_return done.error();
+    if (*done == Retry::yes) continue;
+    if (!segments->empty()) core_.map.forget(last_before);
+    co_return *changed;
+  }
+}
+
+}  // namespace ukai

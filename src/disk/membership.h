@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "disk/disk_core.h"
+
+namespace ukai {
+
+/// Changes the record of an attached disk: members that go missing or come back, and what the
+/// operator asks for. One change at a time; each waits as long as ZooKeeper takes, and ends the
+/// disk's service when the lease turns out to be lost.
+class Membership {
+ public:
+  explicit Membership(DiskCore& core) : core_(core) {}
+
+  /// Returns when each of `which` is durably recorded as missing; their sessions are over then.
+  /// Cheap when they are recorded already. Errors: why the disk is no longer served.
+  Task<Result<>> ensure_missing(std::vector<std::size_t> which, std::string reason);
+  /// Records a healed member as present, unless its healing has ended meanwhile (busy).
+  Task<Result<>> mark_present(std::size_t index);
+  /// Somebody refused us as stale: ends the disk's service if the lease is indeed lost.
+  Task<void> verify_lease();
+  /// Applies an operator's change; a resize grows the map in the same transaction.
+  Task<Result<pb::DiskRecord>> change(pb::ChangeDiskRequest request);
+
+ private:
+  enum class Retry { no, yes };
+  /// Writes `changed` (and segments) and takes the outcome over; `yes`: the record was read anew,
+  /// decide again.
+  Task<Result<Retry>> commit(DiskEntry base, pb::DiskRecord changed,
+                             std::vector<SegmentEntry> segments);
+  Task<Result<Retry>> after_stale();
+  Task<Result<std::vector<SegmentEntry>>> grown_segments(pb::DiskRecord from, pb::DiskRecord to);
+  void adopt(DiskEntry entry);
+
+  DiskCore& core_;
+};
+
+}  // namespace ukai
