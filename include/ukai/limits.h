@@ -30,20 +30,19 @@ inline constexpr std::uint32_t copy_chunk_bytes = 64U << 10;  // healing granula
 inline constexpr std::size_t heal_blocks_parallel = 4;  // enough to fill a link, not a guest's
 
 // -- wire
-inline constexpr std::size_t batch_frames_max = 64;         // limits.md 5.2
-inline constexpr std::size_t batch_bytes_max = 256U << 10;  // limits.md 5.2
-inline constexpr std::size_t frame_bytes_max =
-    16U << 20;  // a long list of extents; I/O is at most 1 MiB
-inline constexpr std::size_t frame_what_bytes_max = 1024;  // one clear line
-inline constexpr std::size_t stream_work_frames_max =
-    1024;  // a server takes no more of one stream at once
-inline constexpr std::size_t stream_work_bytes_max = 64U
-                                                     << 20;  // the same in bytes that it must hold
-inline constexpr auto keepalive_interval = 500ms;  // with the time-out: a dead peer is noticed
-inline constexpr auto keepalive_timeout = 1500ms;  // within the I/O deadline
-inline constexpr auto connect_timeout = 1000ms;    // half an I/O deadline, then it is tried again
-inline constexpr auto deadline_sweep_interval = 20ms;         // how late a deadline may be noticed
-inline constexpr int control_threads_max = 64;                // calls served at the same time
+inline constexpr std::size_t batch_frames_max = 64;              // limits.md 5.2
+inline constexpr std::size_t batch_bytes_max = 256U << 10;       // limits.md 5.2
+inline constexpr std::size_t frame_bytes_max = 16U << 20;        // long lists; I/O is 1 MiB
+inline constexpr std::size_t frame_what_bytes_max = 1024;        // one clear line
+inline constexpr std::size_t stream_work_frames_max = 1024;      // then a server reads no more
+inline constexpr std::size_t stream_work_bytes_max = 64U << 20;  // the same in memory held
+inline constexpr auto keepalive_interval = 500ms;      // with the time-out: a dead peer is noticed
+inline constexpr auto keepalive_timeout = 1500ms;      // within the I/O deadline
+inline constexpr auto connect_timeout = 1000ms;        // half an I/O deadline, then once more
+inline constexpr auto deadline_sweep_interval = 20ms;  // how late a deadline may be noticed
+inline constexpr int control_threads_max = 64;         // calls served at the same time
+inline constexpr auto copy_deadline = 60s;             // one block's copy, without a rate's time
+inline constexpr auto server_grace = 500ms;            // calls under way may end when it stops
 inline constexpr std::size_t stream_queue_frames_max = 4096;  // then submit fails: unreachable
 inline constexpr auto control_deadline = 10s;                 // unary calls that do not copy data
 inline constexpr auto reconnect_backoff_min = 50ms;
