@@ -42,6 +42,8 @@ inline constexpr auto connect_timeout = 1000ms;        // half an I/O deadline, 
 inline constexpr auto deadline_sweep_interval = 20ms;  // how late a deadline may be noticed
 inline constexpr int control_threads_max = 64;         // calls served at the same time
 inline constexpr auto copy_deadline = 60s;             // one block's copy, without a rate's time
+inline constexpr auto registry_retry = 500ms;          // when the registry cannot be read
+inline constexpr auto idle_peer = 60s;                 // then a link nobody uses is closed
 inline constexpr auto server_grace = 500ms;            // calls under way may end when it stops
 inline constexpr std::size_t stream_queue_frames_max = 4096;  // then submit fails: unreachable
 inline constexpr auto control_deadline = 10s;                 // unary calls that do not copy data
@@ -60,8 +62,12 @@ inline constexpr std::size_t transaction_ops_max = 2048;    // a 64 TiB create i
 // -- node
 inline constexpr std::size_t open_files_default = 4096;
 inline constexpr std::uint64_t reserve_bytes_default = 256ULL
-                                                       << 20;  // left free, for logs and records
-inline constexpr std::size_t node_workers_default = 4;         // ops that may wait for the device
+                                                       << 20;     // left free, for logs and records
+inline constexpr auto node_refresh_interval = 10s;                // how old `node list` may be
+inline constexpr auto trash_interval = 600s;                      // a watch tells sooner
+inline constexpr std::uint64_t node_space_step_bytes = 1U << 20;  // less is not worth a write
+inline constexpr std::size_t boot_id_bytes_max = 128;             // a UUID has 36
+inline constexpr std::size_t node_workers_default = 4;  // ops that may wait for the device
 
 // -- lease
 inline constexpr auto lease_linger = 1s;     // QEMU closes and reopens within ms
