@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -28,17 +29,11 @@ using namespace std::chrono_literals;
 constexpr int wake_signal = SIGUSR2;
 constexpr auto wake_interval = 5ms;
 
-/// What libfuse last said on this thread: it explains failures by printing only.
-std::string& last_words() {
-  thread_local std::string words;
-  return words;
-}
-
+/// libfuse explains failures by printing only.
 void on_libfuse_log(fuse_log_level, const char* format, va_list arguments) {
   char line[512];
   std::vsnprintf(line, sizeof line, format, arguments);
-  last_words() = line;
-  while (!last_words().empty() && last_words().back() == '\n') last_words().pop_back();
+  log::warn("event=libfuse text='{}'", line);
 }
 
 void on_init(void* data, fuse_conn_info* connection) {
@@ -69,13 +64,6 @@ fuse_lowlevel_ops make_operations() {
   fuse::add_io_operations(operations);
   fuse::add_space_operations(operations);
   return operations;
-}
-
-std::string mount_options(const FuseOptions& options) {
-  std::string text = fmt::format("fsname={},subtype={}", fuse::mount_source, options.subtype);
-  if (options.allow_other) text += ",allow_other";
-  if (options.default_permissions) text += ",default_permissions";
-  return text;
 }
 
 void install_wake_signal() {
@@ -150,20 +138,20 @@ Result<std::unique_ptr<FuseSession>> FuseSession::mount(FuseOptions options, Hos
   auto impl = std::make_unique<Impl>(std::move(options), disks);
   impl->path = *path;
   impl->ended = std::move(ended);
+  const auto device = fuse::mount_device(*path, impl->shared.options);
+  if (!device) return device.error();
   const auto operations = make_operations();
   fuse_args arguments = FUSE_ARGS_INIT(0, nullptr);
   fuse_opt_add_arg(&arguments, "ukaid");
-  fuse_opt_add_arg(&arguments, "-o");
-  fuse_opt_add_arg(&arguments, mount_options(impl->shared.options).c_str());
   impl->session = fuse_session_new(&arguments, &operations, sizeof operations, &impl->shared);
   fuse_opt_free_args(&arguments);
-  const auto refused = [&impl] {
-    return Error{Code::invalid, fmt::format("{} cannot be mounted: {}", impl->path, last_words())};
-  };
-  if (impl->session == nullptr) return refused();
-  if (fuse_session_mount(impl->session, impl->path.c_str()) != 0) {
-    fuse_session_destroy(impl->session);
-    return refused();
+  // libfuse would mount by itself, and at the end unmount whatever lies on the path by then.
+  const std::string mounted = fmt::format("/dev/fd/{}", *device);
+  if (impl->session == nullptr || fuse_session_mount(impl->session, mounted.c_str()) != 0) {
+    if (impl->session != nullptr) fuse_session_destroy(impl->session);
+    (void)fuse::take_mount_away(*path);
+    ::close(*device);
+    return Error{Code::invalid, fmt::format("libfuse refuses to serve {}", *path)};
   }
   impl->receiving = impl->shared.options.threads;
   for (unsigned i = 0; i < impl->shared.options.threads; ++i) {
@@ -176,15 +164,13 @@ void FuseSession::unmount() {
   std::lock_guard lock(impl_->unmount_mutex);
   if (impl_->unmounted) return;
   impl_->unmounted = true;
-  impl_->ended_told = true;
-  // The receiving threads still answer what the kernel asks while it unmounts.
-  const auto away = fuse::take_mount_away(impl_->path);
-  impl_->stop_receiving();
-  if (away.failed_with(Code::refused)) {
-    fuse_session_unmount(impl_->session);  // an ordinary user's mount: fusermount3 does it
-  } else if (!away) {
-    log::warn("event=unmount_failed path={} reason='{}'", impl_->path, away.error().what);
+  // Once somebody else has unmounted it, the path is theirs.
+  if (!impl_->ended_told.exchange(true) || fuse::is_dead_mount(impl_->path)) {
+    // The receiving threads still answer what the kernel asks while it unmounts.
+    const auto away = fuse::take_mount_away(impl_->path);
+    if (!away) log::warn("event=unmount_failed reason='{}'", away.error().what);
   }
+  impl_->stop_receiving();
   impl_->shared.handles.clear();
   impl_->shared.folders.clear();
 }

@@ -63,8 +63,7 @@ Result<std::string> absolute(const std::string& path) {
 /// Detaches our own dead mounts at `path`.
 Result<> clear_stale(const std::string& path) {
   for (int i = 0; i < stale_mounts_max; ++i) {
-    struct stat found {};
-    const bool dead = stat(path.c_str(), &found) != 0 && errno == ENOTCONN;
+    const bool dead = is_dead_mount(path);
     const MountEntry mount = find_mount(mountinfo_now(), path);
     if (mount.type.empty() && !dead) return Unit{};
     const std::string what = fmt::format("'{}' of type {}", mount.source, mount.type);
@@ -124,22 +123,40 @@ Result<std::string> prepare_mount_point(const std::string& path, bool allow_none
   if (!cleared) return cleared.error();
   auto fit = check_folder(*whole, allow_nonempty);
   if (!fit) return fit.error();
+  return whole;
+}
+
+Result<int> mount_device(const std::string& path, const FuseOptions& options) {
   const int device = ::open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (device < 0) {
-    return Error{Code::invalid, fmt::format("/dev/fuse cannot be opened: {} (is FUSE installed and "
-                                            "the module loaded?)",
-                                            std::strerror(errno))};
+    return Error{Code::invalid,
+                 fmt::format("/dev/fuse cannot be opened: {} (is the fuse module loaded?)",
+                             std::strerror(errno))};
   }
+  std::string text =
+      fmt::format("fd={},rootmode=40000,user_id={},group_id={}", device, geteuid(), getegid());
+  if (options.allow_other) text += ",allow_other";
+  if (options.default_permissions) text += ",default_permissions";
+  const std::string type = "fuse." + options.subtype;
+  if (mount(mount_source, path.c_str(), type.c_str(), MS_NOSUID | MS_NODEV, text.c_str()) == 0) {
+    return device;
+  }
+  const int reason = errno;
   ::close(device);
-  return whole;
+  return bad(path, fmt::format("cannot be mounted on: {}{}", std::strerror(reason),
+                               reason == EPERM ? " (ukaid has to run as root)" : ""));
+}
+
+bool is_dead_mount(const std::string& path) {
+  struct stat found {};
+  return stat(path.c_str(), &found) != 0 && errno == ENOTCONN;
 }
 
 Result<> take_mount_away(const std::string& path) {
   if (umount2(path.c_str(), UMOUNT_NOFOLLOW) == 0) return Unit{};
   if (errno == EBUSY && umount2(path.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) == 0) return Unit{};
   if (errno == EINVAL || errno == ENOENT) return Unit{};  // nothing is mounted there any more
-  return Error{errno == EPERM ? Code::refused : Code::io,
-               fmt::format("{} cannot be unmounted: {}", path, std::strerror(errno))};
+  return Error{Code::io, fmt::format("{} cannot be unmounted: {}", path, std::strerror(errno))};
 }
 
 }  // namespace ukai::fuse

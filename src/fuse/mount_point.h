@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "fuse/fuse_options.h"
 #include "ukai/result.h"
 
 namespace ukai::fuse {
@@ -23,8 +24,15 @@ inline constexpr const char* mount_source = "ukai";
 /// is mounted on it. The message is one clear line.
 Result<std::string> prepare_mount_point(const std::string& path, bool allow_nonempty);
 
+/// Mounts at `path` and returns the descriptor of /dev/fuse that serves it; closing it ends the
+/// mount. invalid: the kernel refuses, or FUSE is not there.
+Result<int> mount_device(const std::string& path, const FuseOptions& options);
+
+/// True when the daemon behind the mount at `path` is gone.
+bool is_dead_mount(const std::string& path);
+
 /// Takes the mount at `path` away: at once if nobody uses it, else from view (what is open stays
-/// usable while the daemon lives). refused: not permitted (then fusermount3 has to do it).
+/// usable while the daemon lives). Not an error when nothing is mounted there.
 Result<> take_mount_away(const std::string& path);
 
 }  // namespace ukai::fuse
