@@ -15,6 +15,8 @@
 
 namespace ukai {
 
+class NodeCore;
+
 /// Finds the link to another node, by the addresses in a PullRequest.
 using PeerFinder = std::function<std::shared_ptr<NodeLink>(const pb::PullRequest&)>;
 
@@ -36,11 +38,12 @@ struct StorageNodeOptions {
 ///  - before the first change of a block, it is in the durable active set, and in missed[m] for
 ///    each missing member m;
 ///  - forwarded writes and pulled data of one block have one order; pulled data never covers a
-///  write
-///    forwarded since the pull began;
+///    write forwarded since the pull began, or since the sequence that the pull names;
 ///  - after a failed flush the disk is not served until a new fence, which reports `crashed`.
 ///
-/// Threads: safe from any. handle() may block on the device unless would_block() said false.
+/// Threads: safe from any. The calls block on the device, except handle() with inline_only and
+/// pull(), whose steps run on the scheduler. No call but pull() may be under way when it is
+/// destroyed.
 class StorageNode {
  public:
   StorageNode(BlockStore& store, Scheduler& scheduler, StorageNodeOptions options);
@@ -62,8 +65,8 @@ class StorageNode {
   Result<> delete_disk(DiskId disk);
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  /// shared: a copy under way ends at its next step, perhaps after the node has been destroyed.
+  std::shared_ptr<NodeCore> core_;
 };
 
 }  // namespace ukai

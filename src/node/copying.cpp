@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Making a block equal to another node's (protocol.md, "Copying a block").
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "node/chunk_hash.h"
+#include "node/node_core.h"
+#include "ukai/limits.h"
+
+namespace ukai {
+namespace {
+
+constexpr std::size_t reads_parallel = 8;    // 512 KiB under way fill a link of some ms
+constexpr std::size_t compare_at_once = 16;  // 1 MiB is read here before others get the thread
+
+/// One copy, from its registration to its end. Its steps hold the disk's gate shared, one by one,
+/// so that a fence waits for a step and ends the copy.
+class BlockPull {
+ public:
+  BlockPull(std::shared_ptr<NodeCore> core, pb::PullRequest request)
+      : core_(std::move(core)), request_(std::move(request)) {}
+  BlockPull(const BlockPull&) = delete;
+  BlockPull& operator=(const BlockPull&) = delete;
+  ~BlockPull();
+
+  Task<Result<pb::PullReply>> run();
+
+ private:
+  Result<> begin();
+  Result<NodeCore::Admitted> step();
+  Task<Result<std::string>> source_hashes();
+  ChunkHash source_hash(Extent chunk) const;
+  Result<std::vector<Extent>> compare(std::uint32_t& at);
+  Result<bool> same(Extent chunk);
+  Result<> grow_zeros(Extent chunk);
+  Result<> apply_zeros();
+  Task<Result<>> fetch(std::vector<Extent> chunks);
+  Task<IoReply> read_source(Extent chunk);
+  /// `data` empty: zeros.
+  Result<> put(Extent range, const Payload& data);
+  Task<void> pace();
+  Error from_source(Code code, const std::string& what) const;
+
+  const std::shared_ptr<NodeCore> core_;  // shared: outlives the node until the next step
+  const pb::PullRequest request_;
+  std::shared_ptr<NodeLink> source_;
+  NodeCore::DiskRef disk_;
+  BlockKey key_;
+  LogKey log_key_;
+  std::shared_ptr<BlockCopy> copy_;  // shared with the changes that take turns with it
+  bool rewrite_ = false;
+  std::vector<Extent> extents_;
+  std::string hashes_;
+  Extent zeros_;  // a run of chunks that become zeros, not applied yet
+  TimePoint started_;
+  pb::PullReply reply_;
+};
+
+BlockPull::~BlockPull() {
+  if (!copy_) return;
+  disk_->copies.end(log_key_, copy_);
+  disk_->log.release(log_key_);
+}
+
+Error BlockPull::from_source(Code code, const std::string& what) const {
+  // "stale" would say that the session here is over.
+  return Error{code == Code::stale ? Code::unreachable : code,
+               fmt::format("source {}: {}", request_.source_node(), what)};
+}
+
+Result<NodeCore::Admitted> BlockPull::step() {
+  auto admitted = core_->admit(request_.ref());
+  if (core_->closed()) return Error{Code::shut_down, "the node is stopping"};
+  return admitted;
+}
+
+Result<> BlockPull::begin() {
+  if (request_.ref().session() == 0)
+    return Error{Code::invalid, "only the holder may ask for a copy"};
+  if (request_.source_node() == core_->options().id.str())
+    return Error{Code::invalid, "a node cannot be its own source"};
+  auto admitted = step();
+  if (!admitted.ok()) return admitted.error();
+  DiskState& disk = *admitted->disk;
+  const BlockIndex block{request_.block()};
+  auto range = disk.check_range(block, 0, request_.length());
+  if (!range.ok()) return range;
+  auto mask = disk.check_mask(request_.missing_mask());
+  if (!mask.ok()) return mask;
+  if (core_->options().peers) source_ = core_->options().peers(request_);
+  if (!source_)
+    return Error{Code::unreachable, fmt::format("source {} is not known", request_.source_node())};
+  key_ = {disk.id, block, Generation{request_.generation()}};
+  log_key_ = {key_.block, key_.generation};
+  auto copy = disk.copies.begin(log_key_, Sequence{request_.from_sequence()});
+  if (!copy.ok()) return copy.error();
+  copy_ = std::move(*copy);
+  disk_ = admitted->disk;
+  // Logged even if nothing will differ: before the map calls the block in sync, it must be here.
+  disk.log.hold(log_key_);
+  const Touch touch{disk.record.epoch, Sequence{disk.last_sequence.load()}};
+  auto logged = disk.log.touch(log_key_, request_.missing_mask(), touch);
+  if (!logged.ok()) return logged;
+  // After a failed flush the page cache shows what the medium does not have: equal hashes would
+  // prove nothing, and only what is written again reaches the medium.
+  rewrite_ = disk.record.flush_failed;
+  auto extents = core_->store().extents(key_);
+  if (!extents.ok()) return extents.error();
+  extents_ = std::move(*extents);
+  started_ = core_->scheduler().now();
+  return {};
+}
+
+Task<Result<pb::PullReply>> BlockPull::run() {
+  // The caller's thread may be one that must not wait for a device.
+  co_await hop(core_->scheduler());
+  // 1. Logged, and changes take turns with this copy from here on.
+  auto begun = begin();
+  if (!begun.ok()) co_return begun.error();
+  // 2. What does the source have?
+  auto hashes = co_await source_hashes();
+  if (!hashes.ok()) co_return hashes.error();
+  hashes_ = std::move(*hashes);
+  // 3. Fetch what differs.
+  for (std::uint32_t at = 0; at < request_.length();) {
+    co_await hop(core_->scheduler());
+    auto differing = compare(at);
+    if (!differing.ok()) co_return differing.error();
+    if (differing->empty()) continue;
+    auto fetched = co_await fetch(std::move(*differing));
+    if (!fetched.ok()) co_return fetched.error();
+    co_await pace();
+  }
+  auto zeroed = apply_zeros();
+  if (!zeroed.ok()) co_return zeroed.error();
+  // 4. A fence that came meanwhile makes all this worthless.
+  auto still = step();
+  if (!still.ok()) co_return still.error();
+  co_return std::move(reply_);
+}
+
+Task<Result<std::string>> BlockPull::source_hashes() {
+  pb::HashRequest request;
+  *request.mutable_ref() = request_.ref();
+  request.mutable_ref()->set_session(0);
+  request.set_block(request_.block());
+  request.set_generation(request_.generation());
+  request.set_chunk(limits::copy_chunk_bytes);
+  request.set_length(request_.length());
+  auto reply = co_await source_->hash(std::move(request));
+  if (!reply.ok()) co_return from_source(reply.code(), reply.error().what);
+  const std::size_t chunks =
+      (request_.length() + limits::copy_chunk_bytes - 1) / limits::copy_chunk_bytes;
+  if (reply->hashes().size() != chunks * sizeof(ChunkHash))
+    co_return from_source(Code::corrupt, "its hashes do not fit the block");
+  co_return std::move(*reply->mutable_hashes());
+}
+
+ChunkHash BlockPull::source_hash(Extent chunk) const {
+  ChunkHash hash;
+  std::memcpy(hash.data(),
+              hashes_.data() + chunk.begin_bytes / limits::copy_chunk_bytes * sizeof hash,
+              sizeof hash);
+  return hash;
+}
+
+Result<bool> BlockPull::same(Extent chunk) {
+  if (rewrite_) return false;
+  const auto read = [this](Extent range) -> Result<Payload> {
+    auto admitted = step();
+    if (!admitted.ok()) return admitted.error();
+    auto data =
+        core_->store().read(key_, range.begin_bytes, range.end_bytes - range.begin_bytes, false);
+    if (!data.ok()) return data.error();
+    return std::move(**data);
+  };
+  auto own = ChunkHasher(extents_, read).hash(chunk);
+  if (own.failed_with(Code::corrupt)) return false;  // what is damaged here is fetched
+  if (!own.ok()) return own.error();
+  return *own == source_hash(chunk);
+}
+
+/// Looks at some chunks from `at` on and moves it; the ones to fetch.
+Result<std::vector<Extent>> BlockPull::compare(std::uint32_t& at) {
+  std::vector<Extent> wanted;
+  for (std::size_t i = 0; i < compare_at_once && at < request_.length(); ++i) {
+    if (wanted.size() == reads_parallel) break;
+    const Extent chunk{at, at + std::min(limits::copy_chunk_bytes, request_.length() - at)};
+    at = chunk.end_bytes;
+    reply_.set_bytes_compared(reply_.bytes_compared() + chunk.end_bytes - chunk.begin_bytes);
+    auto equal = same(chunk);
+    if (!equal.ok()) return equal.error();
+    if (*equal) continue;
+    if (!is_zero(source_hash(chunk))) {
+      wanted.push_back(chunk);
+      continue;
+    }
+    auto grown = grow_zeros(chunk);
+    if (!grown.ok()) return grown.error();
+  }
+  return wanted;
+}
+
+/// Zeros are collected to runs, so that a block of nothing else vanishes.
+Result<> BlockPull::grow_zeros(Extent chunk) {
+  if (zeros_.end_bytes != chunk.begin_bytes) {
+    auto applied = apply_zeros();
+    if (!applied.ok()) return applied;
+    zeros_ = chunk;
+  }
+  zeros_.end_bytes = chunk.end_bytes;
+  return {};
+}
+
+Result<> BlockPull::apply_zeros() {
+  const Extent run = std::exchange(zeros_, Extent{});
+  if (run.begin_bytes == run.end_bytes) return {};
+  return put(run, Payload());
+}
+
+Task<IoReply> BlockPull::read_source(Extent chunk) {
+  IoRequest request;
+  request.op = IoOp::read;
+  request.disk = key_.disk;
+  request.epoch = Epoch{request_.ref().epoch()};
+  request.block = key_.block;
+  request.generation = key_.generation;
+  request.offset_bytes = chunk.begin_bytes;
+  request.length_bytes = chunk.end_bytes - chunk.begin_bytes;
+  OneShot<IoReply> answered;
+  source_->submit(std::move(request), limits::io_deadline_default,
+                  [answered](IoReply reply) { answered.resolve(std::move(reply)); });
+  co_return co_await answered;
+}
+
+Task<Result<>> BlockPull::fetch(std::vector<Extent> chunks) {
+  std::vector<Task<IoReply>> reads;
+  for (const Extent& chunk : chunks) reads.push_back(read_source(chunk));
+  auto replies = co_await gather(std::move(reads));
+  co_await hop(core_->scheduler());
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    const IoReply& reply = replies[i];
+    if (!reply.ok) co_return from_source(reply.code, reply.what);
+    const std::uint32_t length = chunks[i].end_bytes - chunks[i].begin_bytes;
+    if (reply.data.size() != length)
+      co_return from_source(Code::corrupt, "its data is not as long as was asked for");
+    auto done = put(chunks[i], reply.data);
+    if (!done.ok()) co_return done.error();
+    reply_.set_bytes_fetched(reply_.bytes_fetched() + length);
+  }
+  co_return Unit{};
+}
+
+Result<> BlockPull::put(Extent range, const Payload& data) {
+  auto admitted = step();
+  if (!admitted.ok()) return admitted.error();
+  const std::lock_guard turn(copy_->mutex);
+  for (const Extent& gap : copy_->covered.uncovered(range)) {
+    const std::uint32_t length = gap.end_bytes - gap.begin_bytes;
+    auto done = data.empty()
+                    ? core_->store().zero(key_, gap.begin_bytes, length)
+                    : core_->store().write(key_, gap.begin_bytes,
+                                           data.part(gap.begin_bytes - range.begin_bytes, length));
+    if (!done.ok()) {
+      core_->complain(*disk_, done.error());
+      return done;
+    }
+  }
+  return {};
+}
+
+/// Waits until what was fetched is within the rate.
+Task<void> BlockPull::pace() {
+  const std::uint64_t rate = request_.rate_bytes_per_s();
+  if (rate == 0) co_return;
+  const double seconds = static_cast<double>(reply_.bytes_fetched()) / static_cast<double>(rate);
+  const TimePoint due =
+      started_ + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+  const TimePoint now = core_->scheduler().now();
+  if (due > now) co_await sleep_for(core_->scheduler(), due - now);
+}
+
+}  // namespace
+
+Task<Result<pb::PullReply>> pull_block(std::shared_ptr<NodeCore> core, pb::PullRequest request) {
+  BlockPull pull(std::move(core), std::move(request));
+  co_return co_await pull.run();
+}
+
+}  // namespace ukai

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The data requests of a storage node: read, write, zero, flush, extents, ping.
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "node/node_core.h"
+#include "ukai/limits.h"
+
+namespace ukai {
+namespace {
+
+/// Parts of pages may have to be read before they are changed, which waits for the device.
+constexpr std::uint64_t page_bytes = 4096;
+
+bool mutates(IoOp op) { return op == IoOp::write || op == IoOp::zero; }
+
+/// What can be told without knowing the disk.
+Result<> check_shape(const IoRequest& request) {
+  switch (request.op) {
+    case IoOp::read:
+      if (request.length_bytes > limits::io_bytes_max)
+        return Error{Code::invalid, fmt::format("a read of {} bytes is over the limit of {}",
+                                                request.length_bytes, limits::io_bytes_max)};
+      break;
+    case IoOp::write:
+      if (request.data.size() != request.length_bytes)
+        return Error{Code::invalid, fmt::format("a write of {} bytes came with {}",
+                                                request.length_bytes, request.data.size())};
+      return {};
+    case IoOp::zero:
+    case IoOp::flush:
+    case IoOp::extents:
+    case IoOp::ping:
+      break;
+    default:
+      return Error{Code::invalid, fmt::format("operation {} is not a storage node's",
+                                              static_cast<int>(request.op))};
+  }
+  if (!request.data.empty()) return Error{Code::invalid, "only a write carries data"};
+  return {};
+}
+
+BlockKey key_of(const IoRequest& request) {
+  return {request.disk, request.block, request.generation};
+}
+
+void put_u32(std::string& out, std::uint32_t value) {
+  for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<char>(value >> shift));
+}
+
+}  // namespace
+
+std::optional<IoReply> NodeCore::handle(const IoRequest& request, bool inline_only) {
+  auto shape = check_shape(request);
+  if (!shape.ok()) return IoReply::failed(shape.error());
+  const bool reads = !mutates(request.op) && request.op != IoOp::flush;
+  if (request.session == Session{0} && !reads)
+    return IoReply::failed(Code::invalid, "session 0 may only read");
+  const DiskRef disk = find(request.disk);
+  if (!disk) return IoReply::failed(not_served(request.disk));
+  if (request.op == IoOp::flush) {
+    if (inline_only) return std::nullopt;
+    return flush(*disk, request);
+  }
+  std::shared_lock pass(disk->gate, std::defer_lock);
+  if (!inline_only)
+    pass.lock();
+  else if (!pass.try_lock())
+    return std::nullopt;  // a fence is under way
+  auto admitted = disk->check(request.epoch, request.session);
+  if (!admitted.ok()) return IoReply::failed(admitted.error());
+  if (request.op == IoOp::ping) return IoReply{};
+  const std::uint64_t length = request.op == IoOp::extents ? 1 : request.length_bytes;
+  auto range = disk->check_range(request.block, request.offset_bytes, length);
+  if (!range.ok()) return IoReply::failed(range.error());
+  if (request.op == IoOp::read) return read(*disk, request, inline_only);
+  if (mutates(request.op)) return change(*disk, request, inline_only);
+  if (inline_only) return std::nullopt;
+  return extents(*disk, request);
+}
+
+std::optional<IoReply> NodeCore::read(DiskState& disk, const IoRequest& request, bool inline_only) {
+  auto data = store_.read(key_of(request), static_cast<std::uint32_t>(request.offset_bytes),
+                          request.length_bytes, inline_only);
+  if (!data.ok()) {
+    complain(disk, data.error());
+    return IoReply::failed(data.error());
+  }
+  if (!data->has_value()) return std::nullopt;
+  counters_.reads.fetch_add(1, std::memory_order_relaxed);
+  counters_.read_bytes.fetch_add(request.length_bytes, std::memory_order_relaxed);
+  IoReply reply;
+  reply.data = std::move(**data);
+  return reply;
+}
+
+std::optional<IoReply> NodeCore::change(DiskState& disk, const IoRequest& request,
+                                        bool inline_only) {
+  auto mask = disk.check_mask(request.missing_mask);
+  if (!mask.ok()) return IoReply::failed(mask.error());
+  const std::uint64_t head = disk.generation.load();
+  if (raw(request.generation) < head)
+    return IoReply::failed(
+        Code::stale, fmt::format("{}: generation {} is frozen, this node has seen {}", disk.text(),
+                                 raw(request.generation), head));
+  if (inline_only && (request.offset_bytes | request.length_bytes) % page_bytes != 0)
+    return std::nullopt;
+
+  // 1. Durably in the active set, and in the missed set of each member that will lack this.
+  const LogKey key{request.block, request.generation};
+  const Touch touch{request.epoch, request.sequence};
+  if (!disk.log.touch_if_logged(key, request.missing_mask, touch)) {
+    if (inline_only) return std::nullopt;
+    auto logged = disk.log.touch(key, request.missing_mask, touch);
+    if (!logged.ok()) {
+      complain(disk, logged.error());
+      return IoReply::failed(logged.error());
+    }
+  }
+  raise_to(disk.generation, raw(request.generation));
+  raise_to(disk.last_sequence, raw(request.sequence));
+
+  // 2. Apply it, in turn with a copy of the same block.
+  const auto begin = static_cast<std::uint32_t>(request.offset_bytes);
+  const Extent range{begin, begin + request.length_bytes};
+  const auto copy = disk.copies.before_change(key, range, request.sequence, scheduler_.now());
+  std::unique_lock<std::mutex> turn;
+  if (copy) {
+    turn = std::unique_lock(copy->mutex, std::defer_lock);
+    if (!inline_only)
+      turn.lock();
+    else if (!turn.try_lock())
+      return std::nullopt;
+  }
+  auto applied = apply(request);
+  if (!applied.ok()) {
+    complain(disk, applied.error());
+    return IoReply::failed(applied.error());
+  }
+  if (copy) copy->covered.add(range);
+  counters_.writes.fetch_add(1, std::memory_order_relaxed);
+  counters_.written_bytes.fetch_add(request.length_bytes, std::memory_order_relaxed);
+  return IoReply{};
+}
+
+Result<> NodeCore::apply(const IoRequest& request) {
+  const auto offset = static_cast<std::uint32_t>(request.offset_bytes);
+  if (request.op == IoOp::write) return store_.write(key_of(request), offset, request.data);
+  return store_.zero(key_of(request), offset, request.length_bytes);
+}
+
+IoReply NodeCore::extents(DiskState& disk, const IoRequest& request) {
+  auto found = store_.extents(key_of(request));
+  if (!found.ok()) {
+    complain(disk, found.error());
+    return IoReply::failed(found.error());
+  }
+  std::string bytes;
+  for (const Extent& extent : *found) {
+    put_u32(bytes, extent.begin_bytes);
+    put_u32(bytes, extent.end_bytes);
+  }
+  IoReply reply;
+  reply.data = Payload(Bytes::copy_of(bytes));
+  return reply;
+}
+
+/// Not under the gate: a flush takes as long as the device needs, and a fence does not wait for it.
+IoReply NodeCore::flush(DiskState& disk, const IoRequest& request) {
+  std::uint64_t ticket = 0;
+  {
+    const std::shared_lock pass(disk.gate);
+    auto admitted = disk.check(request.epoch, request.session);
+    if (!admitted.ok()) return IoReply::failed(admitted.error());
+    ticket = disk.log.flush_begins();
+  }
+  auto flushed = store_.flush(disk.id);
+  if (!flushed.ok() && flushed.code() == Code::io) flush_failed(disk, flushed.error());
+  const std::shared_lock pass(disk.gate);
+  if (flushed.ok()) disk.log.flush_succeeded(ticket);
+  if (!flushed.ok()) return IoReply::failed(flushed.error());
+  auto admitted = disk.check(request.epoch, request.session);
+  if (!admitted.ok()) return IoReply::failed(admitted.error());
+  counters_.flushes.fetch_add(1, std::memory_order_relaxed);
+  return IoReply{};
+}
+
+/// All that was written since the last good flush must be taken as lost, though reads may still
+/// find it: nobody reads here until a fence has told the holder.
+void NodeCore::flush_failed(DiskState& disk, const Error& error) {
+  disk.stopped.store(true);
+  const std::unique_lock pass(disk.gate);
+  complain(disk, error);
+  if (disk.deleted || disk.record.flush_failed) return;
+  SessionRecord changed = disk.record;
+  changed.flush_failed = true;
+  auto saved = disk.save_session(changed);
+  // Kept in memory then: only a second failure, the end of this process, would lose it.
+  if (!saved.ok()) complain(disk, saved.error());
+}
+
+}  // namespace ukai

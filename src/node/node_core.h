@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+
+#include "node/disk_state.h"
+#include "ukai/storage_node.h"
+
+namespace ukai {
+
+/// What is behind a StorageNode: the functions of its header, one file for each kind of work
+/// (data_path, fencing, upkeep, copying). Outlives it as long as copies are under way, which end at
+/// their next step.
+class NodeCore {
+ public:
+  NodeCore(BlockStore& store, Scheduler& scheduler, StorageNodeOptions options);
+
+  // data_path.cpp
+  std::optional<IoReply> handle(const IoRequest& request, bool inline_only);
+
+  // fencing.cpp
+  Result<pb::FenceReply> fence(const pb::FenceRequest& request);
+  Result<pb::SetMissingReply> set_missing(const pb::SetMissingRequest& request);
+
+  // upkeep.cpp
+  Result<pb::DirtyListReply> dirty_list(const pb::DirtyListRequest& request);
+  Result<pb::CleanReply> clean(const pb::CleanRequest& request);
+  Result<pb::HashReply> hash(const pb::HashRequest& request);
+  Result<pb::DiskUsageReply> disk_usage(const pb::DiskUsageRequest& request);
+  pb::HealthReply health();
+  Result<> delete_disk(DiskId id);
+
+  /// Ends copies at their next step; returns when none is inside a step.
+  void close();
+  bool closed() const { return closed_.load(); }
+
+  // -- for copies
+  using DiskRef = std::shared_ptr<DiskState>;  // shared: requests in flight outlive a deletion
+  /// The disk that `ref` names, its gate held shared and the session checked.
+  struct Admitted {
+    DiskRef disk;
+    std::shared_lock<Gate> pass;
+  };
+  Result<Admitted> admit(const pb::SessionRef& ref);
+  BlockStore& store() { return store_; }
+  Scheduler& scheduler() { return scheduler_; }
+  const StorageNodeOptions& options() const { return options_; }
+  /// One line in the log for what only an operator can mend, at most one a second and disk.
+  void complain(DiskState& disk, const Error& error);
+
+ private:
+  struct Counters {
+    std::atomic<std::uint64_t> reads{0};
+    std::atomic<std::uint64_t> writes{0};
+    std::atomic<std::uint64_t> flushes{0};
+    std::atomic<std::uint64_t> read_bytes{0};
+    std::atomic<std::uint64_t> written_bytes{0};
+  };
+
+  DiskRef find(DiskId id);
+  DiskRef find_or_add(DiskId id);
+  static Error not_served(DiskId id);
+
+  std::optional<IoReply> read(DiskState& disk, const IoRequest& request, bool inline_only);
+  std::optional<IoReply> change(DiskState& disk, const IoRequest& request, bool inline_only);
+  Result<> apply(const IoRequest& request);
+  IoReply extents(DiskState& disk, const IoRequest& request);
+  IoReply flush(DiskState& disk, const IoRequest& request);
+  void flush_failed(DiskState& disk, const Error& error);
+
+  Result<pb::FenceReply> fence_locked(DiskState& disk, const pb::FenceRequest& request);
+  Result<> clear_crash(DiskState& disk, const pb::CleanRequest& request);
+
+  BlockStore& store_;
+  Scheduler& scheduler_;
+  const StorageNodeOptions options_;
+  Counters counters_;
+  std::atomic<bool> closed_{false};
+
+  std::shared_mutex disks_mutex_;
+  std::map<DiskId, DiskRef> disks_;  // by disks_mutex_
+};
+
+/// Makes one block equal to its source's (copying.cpp).
+Task<Result<pb::PullReply>> pull_block(std::shared_ptr<NodeCore> core, pb::PullRequest request);
+
+/// The disk id in a reference; invalid.
+Result<DiskId> disk_id_of(const std::string& text);
+
+}  // namespace ukai

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "ukai/storage_node.h"
+
+#include "node/node_core.h"
+
+namespace ukai {
+
+StorageNode::StorageNode(BlockStore& store, Scheduler& scheduler, StorageNodeOptions options)
+    : core_(std::make_shared<NodeCore>(store, scheduler, std::move(options))) {}
+
+StorageNode::~StorageNode() { core_->close(); }
+
+std::optional<IoReply> StorageNode::handle(const IoRequest& request, bool inline_only) {
+  return core_->handle(request, inline_only);
+}
+
+Result<pb::FenceReply> StorageNode::fence(const pb::FenceRequest& request) {
+  return core_->fence(request);
+}
+
+Result<pb::DirtyListReply> StorageNode::dirty_list(const pb::DirtyListRequest& request) {
+  return core_->dirty_list(request);
+}
+
+Result<pb::CleanReply> StorageNode::clean(const pb::CleanRequest& request) {
+  return core_->clean(request);
+}
+
+Result<pb::SetMissingReply> StorageNode::set_missing(const pb::SetMissingRequest& request) {
+  return core_->set_missing(request);
+}
+
+Task<Result<pb::PullReply>> StorageNode::pull(pb::PullRequest request) {
+  return pull_block(core_, std::move(request));
+}
+
+Result<pb::HashReply> StorageNode::hash(const pb::HashRequest& request) {
+  return core_->hash(request);
+}
+
+Result<pb::DiskUsageReply> StorageNode::disk_usage(const pb::DiskUsageRequest& request) {
+  return core_->disk_usage(request);
+}
+
+pb::HealthReply StorageNode::health() { return core_->health(); }
+
+Result<> StorageNode::delete_disk(DiskId disk) { return core_->delete_disk(disk); }
+
+}  // namespace ukai
