@@ -64,6 +64,8 @@ inline constexpr std::size_t open_files_default = 4096;
 inline constexpr std::uint64_t reserve_bytes_default = 256ULL
                                                        << 20;     // left free, for logs and records
 inline constexpr auto node_refresh_interval = 10s;                // how old `node list` may be
+inline constexpr unsigned scheduler_threads = 2;                  // timers, metadata, healing
+inline constexpr auto stop_patience = 2000ms;                     // a daemon that is told to stop
 inline constexpr auto trash_interval = 600s;                      // a watch tells sooner
 inline constexpr std::uint64_t node_space_step_bytes = 1U << 20;  // less is not worth a write
 inline constexpr std::size_t boot_id_bytes_max = 128;             // a UUID has 36
