@@ -142,19 +142,49 @@ TEST(Frame, replies_survive_the_wire_whatever_pieces_they_arrive_in) {
   }
 }
 
-TEST(Frame, the_layout_is_the_documented_one) {
+std::string from_hex(std::string_view hex) {
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+    if (hex[i] == ' ') ++i;
+    bytes.push_back(static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
+  }
+  return bytes;
+}
+
+// The two examples of docs/protocol.md.
+TEST(Frame, a_request_looks_as_documented) {
   RequestFrame frame;
-  frame.id = 0x0102030405060708;
-  frame.request.op = IoOp::read;
+  frame.id = 0x1'0000'0007;
+  frame.request.op = IoOp::write;
+  frame.request.disk = *DiskId::parse("0123456789abcdef0123456789abcdef");
+  frame.request.epoch = Epoch{3};
+  frame.request.session = Session{1};
+  frame.request.sequence = Sequence{42};
   frame.request.block = BlockIndex{5};
-  frame.request.length_bytes = 512;
-  const std::string wire = encode_requests(std::span(&frame, 1)).to_string();
-  ASSERT_EQ(wire.size(), 104U);
-  EXPECT_EQ(wire.substr(0, 8), std::string("UKQ1\x01\0\0\0", 8));
-  EXPECT_EQ(wire.substr(8, 8), "\x08\x07\x06\x05\x04\x03\x02\x01");
-  EXPECT_EQ(wire[8 + 56], '\x05');
-  EXPECT_EQ(wire.substr(at_length, 4), std::string("\0\x02\0\0", 4));
-  EXPECT_EQ(wire[at_op], '\x01');
+  frame.request.offset_bytes = 4096;
+  frame.request.missing_mask = 2;
+  frame.request.length_bytes = 4;
+  frame.request.data = one_piece("data");
+  EXPECT_EQ(encode_requests(std::span(&frame, 1)).to_string(),
+            from_hex("55 4b 51 31 01 00 00 00 07 00 00 00 01 00 00 00 "
+                     "01 23 45 67 89 ab cd ef 01 23 45 67 89 ab cd ef "
+                     "03 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 "
+                     "2a 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 "
+                     "05 00 00 00 00 00 00 00 00 10 00 00 00 00 00 00 "
+                     "02 00 00 00 00 00 00 00 04 00 00 00 04 00 00 00 "
+                     "02 00 00 00 00 00 00 00 64 61 74 61"));
+}
+
+TEST(Frame, answers_look_as_documented) {
+  std::vector<ReplyFrame> frames(2);
+  frames[0].id = 0x1'0000'0007;
+  frames[1].id = 0x1'0000'0008;
+  frames[1].reply = IoReply::failed(Code::stale, "an older epoch");
+  EXPECT_EQ(encode_replies(frames).to_string(),
+            from_hex("55 4b 41 31 02 00 00 00 07 00 00 00 01 00 00 00 "
+                     "00 00 00 00 00 00 00 00 08 00 00 00 01 00 00 00 "
+                     "00 00 00 00 0e 00 09 00 61 6e 20 6f 6c 64 65 72 "
+                     "20 65 70 6f 63 68"));
 }
 
 TEST(Frame, a_batch_is_bounded_in_frames_and_bytes_but_never_empty) {
