@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Copying a block while changes to it go on (protocol.md, "Copying a block").
+#include <gmock/gmock.h>
+
+#include <functional>
+
+#include "node_fixture.h"
+#include "ukai/limits.h"
+
+namespace ukai::test {
+namespace {
+
+using testing::HasSubstr;
+constexpr std::uint32_t chunk = limits::copy_chunk_bytes;
+
+/// A link to another node in this process, whose answers the test can hold back or spoil.
+class Peer final : public NodeLink {
+ public:
+  explicit Peer(TestNode& node) : node_(node) {}
+
+  /// Runs after the peer has read, before its answer goes on its way.
+  std::function<void(const IoRequest&)> after_read;
+  std::function<void()> after_hash;
+  std::function<void(IoReply&)> spoil;
+  std::function<void(pb::HashReply&)> spoil_hash;
+  bool hold = false;
+  std::vector<std::function<void()>> held;
+  int reads = 0;
+
+  void submit(IoRequest request, Duration, Done done) override {
+    ++reads;
+    IoReply reply = *node_->handle(request, false);
+    if (spoil) spoil(reply);
+    if (after_read) after_read(request);
+    auto answer = [reply = std::move(reply), done = std::move(done)] { done(reply); };
+    if (hold)
+      held.push_back(std::move(answer));
+    else
+      answer();
+  }
+  Task<Result<pb::HashReply>> hash(pb::HashRequest request) override {
+    auto reply = node_->hash(request);
+    if (after_hash) after_hash();
+    if (reply.ok() && spoil_hash) spoil_hash(*reply);
+    co_return reply;
+  }
+  void release() {
+    hold = false;
+    for (auto& answer : std::exchange(held, {})) answer();
+  }
+
+  Task<Result<pb::FenceReply>> fence(pb::FenceRequest) override { co_return none(); }
+  Task<Result<pb::DirtyListReply>> dirty_list(pb::DirtyListRequest) override { co_return none(); }
+  Task<Result<pb::CleanReply>> clean(pb::CleanRequest) override { co_return none(); }
+  Task<Result<pb::SetMissingReply>> set_missing(pb::SetMissingRequest) override {
+    co_return none();
+  }
+  Task<Result<pb::PullReply>> pull(pb::PullRequest) override { co_return none(); }
+  Task<Result<pb::DiskUsageReply>> disk_usage(pb::DiskUsageRequest) override { co_return none(); }
+  Task<Result<pb::HealthReply>> health() override { co_return none(); }
+  Condition condition() const override { return {}; }
+
+ private:
+  static Error none() { return Error{Code::unreachable, "not asked in these tests"}; }
+  TestNode& node_;
+};
+
+/// n1 is the target, n2 the source. send(), write() and read() go to n1.
+class Copying : public NodeTest {
+ protected:
+  using Outcome = Result<pb::PullReply>;
+
+  void SetUp() override {
+    peer_ = std::make_shared<Peer>(source_);
+    node.peer = peer_;
+    fence_both(1, 1);
+  }
+  void fence_both(std::uint64_t epoch, std::uint64_t session) {
+    fence(epoch, session);
+    ASSERT_TRUE(source_->fence(fence_request(epoch, session)).ok());
+  }
+  void write_source(std::uint64_t block, const std::string& text, std::uint64_t offset = 0) {
+    auto reply = source_->handle(write_of(block, text, offset), false);
+    ASSERT_TRUE(reply->ok) << reply->what;
+  }
+  std::string at_source(std::uint64_t block, std::uint32_t length, std::uint64_t offset = 0) {
+    return source_->handle(read_of(block, length, offset), false)->data.to_string();
+  }
+  pb::PullRequest pull_request(std::uint64_t block = 0) const {
+    pb::PullRequest request;
+    *request.mutable_ref() = ref(epoch_, session_);
+    request.set_block(block);
+    request.set_generation(1);
+    request.set_source_node("n2");
+    request.set_length(block_size);
+    return request;
+  }
+  /// Starts it; the outcome is in outcome_ once it has ended.
+  void start(const pb::PullRequest& request) {
+    outcome_.reset();
+    spawn_into<Outcome>(node->pull(request),
+                        [this](Outcome outcome) { outcome_ = std::move(outcome); });
+  }
+  void run() {
+    while (scheduler.step()) {
+    }
+  }
+  Outcome pull(const pb::PullRequest& request) {
+    start(request);
+    run();
+    EXPECT_TRUE(outcome_.has_value());
+    return outcome_.value_or(Outcome(Error{Code::io, "still under way"}));
+  }
+  void expect_equal(std::uint64_t block) {
+    EXPECT_TRUE(read(block, block_size) == at_source(block, block_size)) << "block " << block;
+  }
+
+  TestNode source_{"n2", scheduler};
+  std::shared_ptr<Peer> peer_;
+  std::optional<Outcome> outcome_;
+};
+
+TEST_F(Copying, fetches_only_what_differs) {
+  write_source(0, std::string(block_size, 's'));
+  write(0, std::string(block_size, 's'));
+  write(0, "differs", chunk + 5);
+  const auto reply = pull(pull_request());
+  ASSERT_TRUE(reply.ok()) << reply.error().what;
+  EXPECT_EQ(reply->bytes_compared(), block_size);
+  EXPECT_EQ(reply->bytes_fetched(), chunk);
+  EXPECT_EQ(peer_->reads, 1);
+  expect_equal(0);
+}
+
+TEST_F(Copying, equals_the_source_for_blocks_of_any_shape) {
+  write_source(0, "begin");
+  write_source(0, "end", block_size - 3);
+  write(1, std::string(block_size, 't'));
+  write_source(1, std::string(chunk, 's'), 2 * chunk);
+  for (std::uint64_t block : {0, 1, 2}) {
+    ASSERT_TRUE(pull(pull_request(block)).ok());
+    expect_equal(block);
+  }
+}
+
+TEST_F(Copying, zeros_are_not_sent_and_a_block_of_zeros_vanishes) {
+  write(0, std::string(block_size, 't'));
+  write_source(0, std::string(block_size, '\0'));  // written zeros
+  const auto reply = pull(pull_request());
+  ASSERT_TRUE(reply.ok());
+  EXPECT_EQ(reply->bytes_fetched(), 0U);
+  EXPECT_EQ(node.store.usage(disk_of(1))->blocks, 0U);
+  expect_equal(0);
+}
+
+TEST_F(Copying, a_write_that_is_forwarded_meanwhile_is_never_covered) {
+  write_source(0, std::string(block_size, 'o'));
+  peer_->hold = true;
+  start(pull_request());
+  run();
+  ASSERT_FALSE(peer_->held.empty());
+  // The guest writes while the old data is on its way: to both, as the holder does.
+  write(0, "new", chunk - 1);
+  write_source(0, "new", chunk - 1);
+  peer_->release();
+  run();
+  ASSERT_TRUE(outcome_ && outcome_->ok());
+  EXPECT_EQ(read(0, 5, chunk - 2), "onewo");
+  expect_equal(0);
+}
+
+TEST_F(Copying, a_discard_that_is_forwarded_meanwhile_is_never_covered) {
+  write_source(0, std::string(block_size, 'o'));
+  peer_->hold = true;
+  start(pull_request());
+  run();
+  IoRequest zero = io(IoOp::zero);
+  zero.offset_bytes = 4096;
+  zero.length_bytes = 8192;
+  EXPECT_TRUE(send(zero).ok);
+  EXPECT_TRUE(source_->handle(zero, false)->ok);
+  peer_->release();
+  run();
+  ASSERT_TRUE(outcome_ && outcome_->ok());
+  expect_equal(0);
+}
+
+TEST_F(Copying, zeros_of_the_source_do_not_cover_a_forwarded_write) {
+  write(0, std::string(block_size, 't'));
+  peer_->after_hash = [&] {
+    write(0, "new", 3 * chunk);
+    write_source(0, "new", 3 * chunk);
+  };
+  ASSERT_TRUE(pull(pull_request()).ok());
+  EXPECT_EQ(read(0, 4, 3 * chunk), std::string("new\0", 4));
+  expect_equal(0);
+}
+
+TEST_F(Copying, v1_v2_v1_ends_as_v1_on_both_sides) {
+  // Both hold v1. The guest writes v2, the copy reads it at the source, the guest writes v1 again;
+  // at the target both writes come before what the copy has read.
+  const std::string v1(4096, '1');
+  const std::string v2(4096, '2');
+  write(0, v1);
+  write_source(0, v1);
+  const auto both = [&](const std::string& text, std::uint64_t sequence) {
+    write(0, text, 0, sequence);
+    write_source(0, text);
+  };
+  peer_->hold = true;
+  peer_->after_hash = [&] {
+    peer_->after_hash = nullptr;
+    write_source(0, v2);  // applied at the source first
+  };
+  write_source(0, "x", 5000);  // so that the chunk differs
+  start(pull_request());
+  run();
+  ASSERT_EQ(peer_->held.size(), 1U) << "v2 is on its way";
+  write(0, v2, 0, 2);
+  both(v1, 3);
+  peer_->release();
+  run();
+  ASSERT_TRUE(outcome_ && outcome_->ok());
+  EXPECT_EQ(read(0, 4096), v1);
+  expect_equal(0);
+}
+
+TEST_F(Copying, a_change_that_reached_the_target_first_is_not_undone_by_the_source_behind_it) {
+  write_source(0, std::string(block_size, 'o'));
+  // Sequence 7 is sent to both, and here before the copy begins; the source applies it only after
+  // the copy has read there.
+  write(0, "new", 100, 7);
+  bool applied = false;
+  peer_->after_read = [&](const IoRequest& request) {
+    if (request.offset_bytes == 0 && !std::exchange(applied, true)) write_source(0, "new", 100);
+  };
+  auto request = pull_request();
+  request.set_from_sequence(7);
+  ASSERT_TRUE(pull(request).ok());
+  EXPECT_TRUE(applied);
+  EXPECT_EQ(read(0, 3, 100), "new");
+  expect_equal(0);
+}
+
+TEST_F(Copying, what_was_written_before_the_named_sequence_is_the_sources_to_say) {
+  write_source(0, std::string(block_size, 'o'));
+  write(0, "old", 100, 6);  // of an earlier attempt; the source has been written since
+  auto request = pull_request();
+  request.set_from_sequence(7);
+  ASSERT_TRUE(pull(request).ok());
+  expect_equal(0);
+  write(0, "alone", 100, 9);  // a write that failed elsewhere: nobody forwards
+  request.set_from_sequence(0);
+  ASSERT_TRUE(pull(request).ok());
+  expect_equal(0);
+}
+
+TEST_F(Copying, a_newer_fence_ends_it_and_nothing_more_is_applied) {
+  write_source(0, std::string(block_size, 'o'));
+  peer_->hold = true;
+  start(pull_request());
+  run();
+  fence(1, 2);
+  write(0, "new session");
+  peer_->release();
+  run();
+  ASSERT_TRUE(outcome_.has_value());
+  EXPECT_TRUE(outcome_->failed_with(Code::stale));
+  EXPECT_EQ(read(0, 12), std::string("new session\0", 12));
+}
+
+TEST_F(Copying, a_copy_of_the_old_session_does_not_disturb_one_of_the_new) {
+  write_source(0, std::string(block_size, 'o'));
+  peer_->hold = true;
+  start(pull_request());
+  run();
+  auto old_answers = std::exchange(peer_->held, {});
+  fence_both(1, 2);
+  start(pull_request());
+  run();
+  ASSERT_FALSE(peer_->held.empty());
+  for (auto& answer : old_answers) answer();
+  scheduler.run_ready();
+  EXPECT_TRUE(outcome_->failed_with(Code::stale)) << "the old one";
+  outcome_.reset();
+  EXPECT_TRUE(pull(pull_request()).failed_with(Code::busy)) << "the new one still counts";
+  outcome_.reset();
+  write(0, "new");
+  write_source(0, "new");
+  clean(100);
+  EXPECT_EQ(listed(), Blocks{0}) << "still held";
+  peer_->release();
+  run();
+  ASSERT_TRUE(outcome_ && outcome_->ok());
+  expect_equal(0);
+}
+
+TEST_F(Copying, only_one_copy_of_a_block_at_a_time) {
+  write_source(0, "x");
+  peer_->hold = true;
+  start(pull_request());
+  run();
+  EXPECT_TRUE(pull(pull_request()).failed_with(Code::busy));
+  peer_->release();
+  run();
+  EXPECT_TRUE(pull(pull_request()).ok());
+}
+
+TEST_F(Copying, a_source_that_was_not_fenced_in_this_epoch_is_refused_and_named) {
+  write_source(0, "x");
+  fence(2, 1);  // the target alone
+  const auto ahead = pull(pull_request());
+  ASSERT_TRUE(ahead.failed_with(Code::not_admitted));
+  EXPECT_THAT(ahead.error().what, HasSubstr("source n2"));
+  ASSERT_TRUE(source_->fence(fence_request(3, 1)).ok());
+  const auto behind = pull(pull_request());
+  ASSERT_FALSE(behind.ok());
+  EXPECT_NE(behind.code(), Code::stale) << "it is not this node's session that is over";
+  EXPECT_EQ(read(0, 1), std::string(1, '\0'));
+  source_.restart();
+  EXPECT_FALSE(pull(pull_request()).ok());
+}
+
+TEST_F(Copying, a_source_that_fails_in_between_fails_the_copy_and_it_can_be_repeated) {
+  write_source(0, std::string(block_size, 's'));
+  int good = 1;
+  peer_->spoil = [&](IoReply& reply) {
+    if (good-- <= 0) reply = IoReply::failed(Code::unreachable, "gone");
+  };
+  EXPECT_TRUE(pull(pull_request()).failed_with(Code::unreachable));
+  EXPECT_EQ(listed(), Blocks{0}) << "half copied";
+  peer_->spoil = nullptr;
+  EXPECT_TRUE(pull(pull_request()).ok());
+  expect_equal(0);
+}
+
+TEST_F(Copying, answers_that_do_not_fit_are_refused) {
+  write_source(0, std::string(block_size, 's'));
+  peer_->spoil = [](IoReply& reply) { reply.data = reply.data.part(0, 10); };
+  EXPECT_TRUE(pull(pull_request()).failed_with(Code::corrupt));
+  peer_->spoil = nullptr;
+  peer_->spoil_hash = [](pb::HashReply& reply) { reply.mutable_hashes()->pop_back(); };
+  EXPECT_TRUE(pull(pull_request()).failed_with(Code::corrupt));
+  EXPECT_EQ(read(0, block_size), std::string(block_size, '\0'));
+}
+
+TEST_F(Copying, bad_requests_are_refused_and_change_nothing) {
+  write_source(0, "x");
+  auto request = pull_request(blocks);
+  EXPECT_TRUE(pull(request).failed_with(Code::invalid));
+  request = pull_request();
+  request.set_length(block_size + 1);
+  EXPECT_TRUE(pull(request).failed_with(Code::invalid));
+  request.set_length(0);
+  EXPECT_TRUE(pull(request).failed_with(Code::invalid));
+  request = pull_request();
+  request.set_missing_mask(8);
+  EXPECT_TRUE(pull(request).failed_with(Code::invalid));
+  request = pull_request();
+  request.set_source_node("n1");
+  EXPECT_TRUE(pull(request).failed_with(Code::invalid));
+  request = pull_request();
+  request.mutable_ref()->set_session(0);
+  EXPECT_TRUE(pull(request).failed_with(Code::invalid));
+  node.peer = nullptr;
+  EXPECT_TRUE(pull(pull_request()).failed_with(Code::unreachable));
+  EXPECT_TRUE(listed().empty());
+}
+
+TEST_F(Copying, the_block_is_active_and_missed_before_it_changes_and_even_if_it_does_not) {
+  write_source(0, "x");
+  node.store.set_hook([&](Op op, const BlockKey&) {
+    if (op == Op::write) {
+      EXPECT_EQ(listed(), Blocks{0});
+      EXPECT_EQ(listed("n3"), Blocks{0});
+    }
+  });
+  auto request = pull_request();
+  request.set_missing_mask(n3_bit);
+  ASSERT_TRUE(pull(request).ok());
+  request.set_block(1);  // equal: nothing there on either side
+  ASSERT_TRUE(pull(request).ok());
+  EXPECT_EQ(listed(), (Blocks{0, 1}));
+  EXPECT_EQ(listed("n3"), (Blocks{0, 1}));
+}
+
+TEST_F(Copying, what_cannot_be_logged_is_not_copied) {
+  write_source(0, "x");
+  node.store.fail_next(Op::append_file, Code::no_space);
+  EXPECT_TRUE(pull(pull_request()).failed_with(Code::no_space));
+  EXPECT_EQ(read(0, 1), std::string(1, '\0'));
+  EXPECT_TRUE(pull(pull_request()).ok());
+}
+
+TEST_F(Copying, a_copied_block_is_not_clean_before_it_is_flushed_here) {
+  write_source(0, "x");
+  write(1, "y", 0, 20);
+  ASSERT_TRUE(pull(pull_request()).ok());
+  clean(50);
+  EXPECT_EQ(listed(), Blocks{0});
+  flush();
+  clean(50);
+  EXPECT_TRUE(listed().empty());
+  node.power_cut();
+  fence(2, 1);
+  EXPECT_EQ(read(0, 1), "x");
+}
+
+TEST_F(Copying, after_a_failed_flush_equal_hashes_prove_nothing) {
+  const std::string text(block_size, 's');
+  write_source(0, text);
+  write(0, text);
+  node.store.fail_next(Op::flush, Code::io);
+  EXPECT_FALSE(send(io(IoOp::flush)).ok);
+  fence_both(1, 2);
+  EXPECT_EQ(read(0, 5), "sssss") << "the page cache shows it, the medium lacks it";
+  const auto reply = pull(pull_request());
+  ASSERT_TRUE(reply.ok());
+  EXPECT_EQ(reply->bytes_fetched(), block_size);
+  flush();
+  clean(1, true);
+  node.power_cut();
+  EXPECT_FALSE(fence(2, 1).crashed());
+  EXPECT_TRUE(read(0, block_size) == text);
+}
+
+TEST_F(Copying, heals_what_a_machine_crash_tore) {
+  for (const std::uint64_t seed : {1, 2, 3}) {
+    const std::string text(block_size, static_cast<char>('a' + seed));
+    write(0, text);
+    write_source(0, text);
+    node.stop();
+    node.store.power_cut(seed);
+    node.restart();
+    fence_both(1 + seed, 1);
+    ASSERT_TRUE(pull(pull_request()).ok());
+    expect_equal(0);
+    EXPECT_TRUE(read(0, block_size) == text);
+  }
+}
+
+TEST_F(Copying, keeps_to_its_rate) {
+  write_source(0, std::string(block_size, 's'));
+  auto request = pull_request();
+  request.set_rate_bytes_per_s(block_size / 4);
+  const TimePoint before = scheduler.now();
+  ASSERT_TRUE(pull(request).ok());
+  EXPECT_GE(scheduler.now() - before, std::chrono::seconds(4));
+  EXPECT_LT(scheduler.now() - before, std::chrono::seconds(5));
+}
+
+TEST_F(Copying, several_reads_are_under_way_but_not_all) {
+  auto big = fence_request(2, 1);
+  big.mutable_ref()->set_disk_id(disk_of(2).to_string());
+  big.set_block_size(4 << 20);
+  big.set_size(4 << 20);
+  ASSERT_TRUE(node->fence(big).ok());
+  ASSERT_TRUE(source_->fence(big).ok());
+  for (int i = 0; i < 4; ++i) {
+    IoRequest request = write_of(0, std::string(1 << 20, 's'), std::uint64_t{1} << 20);
+    request.disk = disk_of(2);
+    request.epoch = Epoch{2};
+    request.offset_bytes = static_cast<std::uint64_t>(i) << 20;
+    ASSERT_TRUE(source_->handle(request, false)->ok);
+  }
+  auto request = pull_request();
+  *request.mutable_ref() = ref(2, 1, 2);
+  request.set_length(4 << 20);
+  peer_->hold = true;
+  start(request);
+  run();
+  EXPECT_EQ(peer_->held.size(), 8U);
+  peer_->release();
+  run();
+  ASSERT_TRUE(outcome_ && outcome_->ok());
+  EXPECT_EQ((*outcome_)->bytes_fetched(), 4U << 20);
+}
+
+TEST_F(Copying, the_node_may_stop_while_a_copy_is_under_way) {
+  write_source(0, std::string(block_size, 's'));
+  peer_->hold = true;
+  start(pull_request());
+  run();
+  node.stop();
+  const auto writes = node.store.calls(Op::write);
+  peer_->release();
+  run();
+  ASSERT_TRUE(outcome_.has_value());
+  EXPECT_TRUE(outcome_->failed_with(Code::shut_down));
+  EXPECT_EQ(node.store.calls(Op::write), writes);
+}
+
+TEST_F(Copying, a_disk_deleted_meanwhile_stays_deleted) {
+  write_source(0, std::string(block_size, 's'));
+  peer_->hold = true;
+  start(pull_request());
+  run();
+  ASSERT_TRUE(node->delete_disk(disk_of(1)).ok());
+  peer_->release();
+  run();
+  ASSERT_TRUE(outcome_.has_value());
+  EXPECT_TRUE(outcome_->failed_with(Code::not_admitted));
+  EXPECT_TRUE(node.store.disks()->empty());
+}
+
+}  // namespace
+}  // namespace ukai::test
