@@ -41,7 +41,7 @@ Task<Connector::Fenced> Connector::fence(std::size_t index) {
     replica.rank = rank_of(*found, core_.options.site);
     *request.mutable_ref() = core_.ref(replica);
     request.set_disk_name(core_.entry.record.name());
-    request.set_size(core_.entry.record.size());
+    request.set_size(core_.announced_bytes);
     request.set_block_size(core_.entry.record.block_size());
     request.set_generation(core_.entry.record.generation());
     for (const std::string& name : core_.members.names()) request.add_members(name);
@@ -50,11 +50,19 @@ Task<Connector::Fenced> Connector::fence(std::size_t index) {
   request.set_holder(core_.options.host.str());
   request.set_cluster_id(core_.options.cluster_id);
   const std::uint64_t told_mask = request.missing_mask();
+  const std::uint64_t told_bytes = request.size();
   const Result<pb::FenceReply> late = Error{Code::unreachable, "the node did not answer in time"};
   auto asking = found->link->fence(std::move(request));
   auto reply =
       co_await within(core_.services.scheduler, core_.options.io_deadline, std::move(asking), late);
-  if (reply.ok()) co_return take_fence(index, *reply, told_mask);
+  if (reply.ok()) {
+    {
+      std::lock_guard lock(core_.mutex);
+      core_.replicas[index]->told_mask = told_mask;
+      core_.replicas[index]->told_bytes = told_bytes;
+    }
+    co_return take_fence(index, *reply);
+  }
   {
     std::lock_guard lock(core_.mutex);
     core_.replicas[index]->last_error = reply.error().what;
@@ -67,8 +75,7 @@ Task<Connector::Fenced> Connector::fence(std::size_t index) {
   co_return Fenced{};
 }
 
-Connector::Fenced Connector::take_fence(std::size_t index, const pb::FenceReply& reply,
-                                        std::uint64_t told_mask) {
+Connector::Fenced Connector::take_fence(std::size_t index, const pb::FenceReply& reply) {
   std::lock_guard lock(core_.mutex);
   Replica& replica = *core_.replicas[index];
   Fenced out;
@@ -81,7 +88,6 @@ Connector::Fenced Connector::take_fence(std::size_t index, const pb::FenceReply&
   if ((rebooted || reply.crashed()) && unflushed) replica.lost_writes = true;
   if (rebooted || reply.crashed()) replica.changes_flushed = replica.changes_acked;
   replica.boot_id = reply.boot_id();
-  replica.told_mask = told_mask;
   return out;
 }
 
@@ -283,14 +289,16 @@ Task<bool> Connector::tell_missing() {
         all = all && core_.members.missing(i);
         continue;
       }
-      if (replica.told_mask == mask) continue;
+      if (replica.told_mask == mask && replica.told_bytes == core_.announced_bytes) continue;
       *request.mutable_ref() = core_.ref(replica);
       for (const std::string& name : core_.members.names()) request.add_members(name);
       request.set_missing_mask(mask);
+      request.set_size(core_.announced_bytes);
       session = replica.session;
       link = replica.link;
     }
     const std::uint64_t mask = request.missing_mask();
+    const std::uint64_t size_bytes = request.size();
     auto told = co_await link->set_missing(std::move(request));
     if (!told) {
       core_.session_failed(i, session, told.error());
@@ -298,7 +306,9 @@ Task<bool> Connector::tell_missing() {
       continue;
     }
     std::lock_guard lock(core_.mutex);
-    if (core_.replicas[i]->session == session) core_.replicas[i]->told_mask = mask;
+    if (core_.replicas[i]->session != session) continue;
+    core_.replicas[i]->told_mask = mask;
+    core_.replicas[i]->told_bytes = size_bytes;
   }
   co_return all;
 }

@@ -23,7 +23,8 @@ class Connector {
   Task<Result<>> start();
   /// Runs until the disk stops: opens sessions again, with back-off, and starts healing.
   Task<void> keep_open(std::size_t index, Healer& healer);
-  /// Tells every open member who is missing; true when all have folded their active sets.
+  /// Tells every open member who is missing, and how large the disk is; true when all present ones
+  /// have heard it (and folded their active sets).
   Task<bool> tell_missing();
 
  private:
@@ -36,7 +37,7 @@ class Connector {
   enum class Need { nothing, session, healing, end };
 
   Task<Fenced> fence(std::size_t index);
-  Fenced take_fence(std::size_t index, const pb::FenceReply& reply, std::uint64_t told_mask);
+  Fenced take_fence(std::size_t index, const pb::FenceReply& reply);
   Task<bool> admit(std::size_t index, Fenced fenced);
   Task<bool> join_late(std::size_t index);
   Task<Result<>> reconcile(std::vector<Fenced> fenced);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "disk/extents.h"
+#include "ukai/disk_change.h"
 
 namespace ukai {
 namespace {
@@ -143,7 +144,25 @@ Task<Result<std::uint64_t>> Disk::seek(std::uint64_t offset_bytes, bool data) {
   co_return Error{Code::not_found, "no data beyond this offset"};
 }
 
+/// The nodes refuse what lies beyond the size they know, so they hear of a larger one first.
+Task<Result<>> Disk::announce(pb::ChangeDiskRequest resize) {
+  auto changed = apply_change(record(), resize);
+  if (!changed) co_return changed.error();
+  {
+    std::lock_guard lock(core_.mutex);
+    core_.announced_bytes = std::max(core_.announced_bytes, changed->size());
+  }
+  if (!co_await connector_.tell_missing()) {
+    co_return Error{Code::unreachable, "a node of this disk cannot be told the new size now"};
+  }
+  co_return Unit{};
+}
+
 Task<Result<pb::DiskRecord>> Disk::change(pb::ChangeDiskRequest request) {
+  if (request.has_resize()) {
+    auto told = co_await announce(request);
+    if (!told) co_return told.error();
+  }
   co_return co_await membership_.change(std::move(request));
 }
 

@@ -58,6 +58,7 @@ class Disk {
 
  private:
   Task<Result<>> change_range(ByteRange range, IoOp op, Payload data);
+  Task<Result<>> announce(pb::ChangeDiskRequest resize);
   Task<Result<bool>> block_differs(BlockIndex block, pb::Difference& difference);
 
   DiskCore core_;

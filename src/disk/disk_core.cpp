@@ -17,6 +17,7 @@ DiskCore::DiskCore(DiskServices given_services, DiskOptions given_options, Catal
       map(services.catalog, id),
       entry(std::move(taken.entry)),
       members(entry.record) {
+  announced_bytes = entry.record.size();
   for (std::size_t i = 0; i < members.size(); ++i) {
     auto replica = std::make_unique<Replica>();
     replica->node = members.node(i);

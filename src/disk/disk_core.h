@@ -37,9 +37,11 @@ struct Replica {
   Session session{};                ///< of the open session
   std::uint64_t last_session = 0;   ///< largest number ever used here under this epoch
   std::string boot_id;              ///< at the last fence; empty: never fenced under this epoch
+  std::uint64_t forward_from = 0;   ///< while healing: this sequence and later go there too
   bool healing = false;             ///< missing, and receives all new writes while it is copied to
   std::set<BlockIndex> heal_left;   ///< blocks still to be copied
   bool heal_unknown = false;        ///< what it misses cannot be told: a survivor is away
+  std::uint64_t told_bytes = 0;     ///< size of the disk that the node knows
   std::uint64_t told_mask = 0;      ///< missing mask that the node has folded its active set for
   std::uint64_t changes_acked = 0;  ///< mutating requests that it has applied
   std::uint64_t changes_flushed = 0;  ///< of those, known to be durable
@@ -86,6 +88,7 @@ struct DiskCore {
   MemberTable members;
   std::vector<std::unique_ptr<Replica>> replicas;  ///< the vector itself is constant
   std::uint64_t last_sequence = 0;
+  std::uint64_t announced_bytes = 0;  ///< size that nodes are told: at least the record's
   bool started = false;               ///< the first fences and the reconciliation are done
   std::optional<Error> stopped;       ///< set once: nothing is served any more
   std::set<std::size_t> heal_wanted;  ///< members whose healing was asked for by hand

@@ -13,6 +13,7 @@ bool Healer::begin(Attempt& attempt) {
   Replica& replica = *core_.replicas[attempt.index];
   if (replica.state != Replica::State::open || !core_.members.missing(attempt.index)) return false;
   attempt.session = replica.session;
+  replica.forward_from = core_.last_sequence + 1;
   replica.healing = true;  // from here on new writes are forwarded
   return true;
 }
