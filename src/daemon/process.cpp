@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/process.h"
+
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <string>
+#include <thread>
+
+#include "base/log.h"
+
+namespace ukai {
+namespace {
+
+sigset_t stop_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGTERM);
+  ::sigaddset(&set, SIGINT);
+  return set;
+}
+
+}  // namespace
+
+void prepare_process() {
+  const sigset_t set = stop_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+void wait_for_stop() {
+  const sigset_t set = stop_signals();
+  int number = 0;
+  while (::sigwait(&set, &number) != 0) continue;
+}
+
+void become_io_flusher() {
+  if (::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0) log::debug("event=no_io_flusher");
+}
+
+void leave_at_the_latest_after(std::chrono::milliseconds patience, std::string_view program) {
+  std::thread([patience, name = std::string(program)] {
+    std::this_thread::sleep_for(patience);
+    log::warn("event=stopped program={} reason=\"a clean stop took too long\"", name);
+    ::_exit(0);
+  }).detach();
+}
+
+}  // namespace ukai
