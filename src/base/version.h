@@ -7,6 +7,6 @@ namespace ukai {
 
 /// Of this source tree; shown by --version, logs and status. Kept equal to the project() version
 /// in CMakeLists.txt.
-inline constexpr std::string_view version = "0.1.0";
+inline constexpr std::string_view version_string = "0.1.0";
 
 }  // namespace ukai

@@ -76,7 +76,7 @@ struct NodeService::Impl {
     alive.set_boot_id(storage.boot_id);
     alive.set_incarnation(storage.incarnation);
     alive.set_since_unix_s(unix_now_s());
-    alive.set_version(std::string(version));
+    alive.set_version(std::string(version_string));
     // shared_ptr: std::function copies what it holds.
     auto peers = std::make_shared<PeerLinks>(around.transport, scheduler);
     storage.peers = [peers](const pb::PullRequest& request) {

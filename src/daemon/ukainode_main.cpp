@@ -25,7 +25,7 @@ int run(const NodeConfig& config) {
   if (!daemon) return fail(daemon.error(), config.log);
   const ServiceAddresses& addresses = (*daemon)->addresses();
   log::info("event=ready node={} data={} control={} version={}", config.node.id, addresses.data,
-            addresses.control, version);
+            addresses.control, version_string);
   wait_for_stop();
   log::info("event=stopping node={}", config.node.id);
   leave_at_the_latest_after(limits::stop_patience, "ukainode");
@@ -42,7 +42,7 @@ int main_of_ukainode(int argc, char** argv) {
   bool check = false;
   app.add_option("--config", path, "configuration file (TOML)")->required();
   app.add_flag("--check", check, "check the configuration file and exit");
-  app.set_version_flag("--version", "ukainode " + std::string(version));
+  app.set_version_flag("--version", "ukainode " + std::string(version_string));
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {

@@ -206,7 +206,7 @@ Task<Result<pb::DiskStatusReply>> RealHostDisks::disk_status(pb::DiskStatusReque
 Task<Result<pb::HostStatusReply>> RealHostDisks::host_status() {
   pb::HostStatusReply reply;
   reply.set_host_id(options_.host.str());
-  reply.set_version(std::string(version));
+  reply.set_version(std::string(version_string));
   const auto up =
       std::chrono::duration_cast<std::chrono::seconds>(services_.scheduler.now() - started_);
   reply.set_uptime_s(static_cast<std::uint64_t>(up.count()));

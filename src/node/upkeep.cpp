@@ -230,7 +230,7 @@ pb::HealthReply NodeCore::health() {
   reply.set_node_id(options_.id.str());
   reply.set_boot_id(options_.boot_id);
   reply.set_incarnation(options_.incarnation);
-  reply.set_version(std::string(version));
+  reply.set_version(std::string(version_string));
   if (auto space = store_.space(); space.ok()) {
     reply.set_capacity_bytes(space->capacity_bytes);
     reply.set_free_bytes(space->free_bytes);
