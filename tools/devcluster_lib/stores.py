@@ -56,11 +56,13 @@ class Store:
         self.folder.mkdir(exist_ok=True)
         if not self.boot_id.exists():
             self.new_boot()
-        if self.plain or mounted_at(self.folder):
-            return
-        if not self.image.exists():
-            self._make_image()
-        run("mount", "-t", "ext4", "-o", "noatime", self._loop_device(), str(self.folder))
+        if not self.plain and not mounted_at(self.folder):
+            if not self.image.exists():
+                self._make_image()
+            run("mount", "-t", "ext4", "-o", "noatime", self._loop_device(), str(self.folder))
+        # Not the mount itself: its lost+found would make it a foreign folder. The node makes none by itself,
+        # so that one whose disk is not mounted does not fill the machine's.
+        (self.folder / "store").mkdir(exist_ok=True)
 
     def detach(self) -> None:
         """Unmounts it; the loop device goes with it."""
