@@ -38,6 +38,7 @@ inline constexpr std::size_t stream_work_frames_max = 1024;      // then a serve
 inline constexpr std::size_t stream_work_bytes_max = 64U << 20;  // the same in memory held
 inline constexpr auto keepalive_interval = 500ms;      // with the time-out: a dead peer is noticed
 inline constexpr auto keepalive_timeout = 1500ms;      // within the I/O deadline
+inline constexpr auto server_keepalive = 10s;          // a dead client's stream goes
 inline constexpr auto connect_timeout = 1000ms;        // half an I/O deadline, then once more
 inline constexpr auto deadline_sweep_interval = 20ms;  // how late a deadline may be noticed
 inline constexpr int control_threads_max = 64;         // calls served at the same time

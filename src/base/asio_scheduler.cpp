@@ -36,7 +36,7 @@ struct AsioScheduler::Impl {
   std::vector<std::thread> threads;
 
   std::mutex mutex;
-  std::uint64_t next_id = 1;                                                        // by mutex
+  std::uint64_t next_id = 1;                                                             // by mutex
   std::unordered_map<std::uint64_t, std::unique_ptr<boost::asio::steady_timer>> timers;  // by mutex
 };
 

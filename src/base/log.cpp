@@ -23,7 +23,6 @@ std::shared_ptr<spdlog::logger> make_logger(spdlog::sink_ptr sink) {
 /// The only global of the project: everybody writes to one log.
 struct State {
   std::mutex mutex;
-  Options options;
   std::shared_ptr<spdlog::logger> logger =
       make_logger(std::make_shared<spdlog::sinks::stderr_sink_mt>());
   std::atomic<Level> level{Level::info};
@@ -71,19 +70,9 @@ Result<> open(const Options& options) {
                  fmt::format("log file {} cannot be written: {}", options.file, failure.what())};
   }
   std::lock_guard lock(state().mutex);
-  state().options = options;
   state().logger = make_logger(std::move(sink));
   state().level = options.level;
   return Unit{};
-}
-
-Result<> reopen() {
-  Options options;
-  {
-    std::lock_guard lock(state().mutex);
-    options = state().options;
-  }
-  return open(options);
 }
 
 bool enabled(Level level) { return level >= state().level.load(std::memory_order_relaxed); }

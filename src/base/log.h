@@ -28,8 +28,6 @@ Result<Level> parse_level(std::string_view text);
 /// Replaces where the log goes. invalid: the file cannot be written (the message says why).
 /// Before the first call, info and above go to standard error.
 Result<> open(const Options& options);
-/// Opens the file anew after it was moved away (logrotate).
-Result<> reopen();
 
 bool enabled(Level level);
 /// Writes one line; control characters in `line` are replaced.

@@ -5,19 +5,32 @@ namespace ukai {
 
 std::string_view to_string(Code code) {
   switch (code) {
-    case Code::invalid: return "invalid";
-    case Code::not_found: return "not_found";
-    case Code::exists: return "exists";
-    case Code::busy: return "busy";
-    case Code::no_space: return "no_space";
-    case Code::unreachable: return "unreachable";
-    case Code::unknown: return "unknown";
-    case Code::refused: return "refused";
-    case Code::stale: return "stale";
-    case Code::not_admitted: return "not_admitted";
-    case Code::corrupt: return "corrupt";
-    case Code::io: return "io";
-    case Code::shut_down: return "shut_down";
+    case Code::invalid:
+      return "invalid";
+    case Code::not_found:
+      return "not_found";
+    case Code::exists:
+      return "exists";
+    case Code::busy:
+      return "busy";
+    case Code::no_space:
+      return "no_space";
+    case Code::unreachable:
+      return "unreachable";
+    case Code::unknown:
+      return "unknown";
+    case Code::refused:
+      return "refused";
+    case Code::stale:
+      return "stale";
+    case Code::not_admitted:
+      return "not_admitted";
+    case Code::corrupt:
+      return "corrupt";
+    case Code::io:
+      return "io";
+    case Code::shut_down:
+      return "shut_down";
   }
   return "io";
 }

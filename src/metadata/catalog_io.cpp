@@ -47,19 +47,6 @@ Task<Result<bool>> disk_has_op(Coordination& coordination, std::string path, std
       std::find(earlier.begin(), earlier.end(), op) != earlier.end();
 }
 
-Task<Result<bool>> lease_has_op(Coordination& coordination, std::string path, std::string op) {
-  auto found = co_await find_record<pb::LeaseRecord>(coordination, std::move(path));
-  if (!found) co_return found.error();
-  co_return *found && (*found)->record.op() == op;
-}
-
-Task<Result<bool>> mark_is_ours(Coordination& coordination, std::string path, std::string) {
-  auto znode = co_await coordination.get(std::move(path));
-  if (znode.ok()) co_return znode->stat.ephemeral_owner == coordination.session_id();
-  if (znode.failed_with(Code::not_found)) co_return false;
-  co_return znode.error();
-}
-
 Task<Result<>> commit_once(Coordination& coordination, Scheduler& scheduler, std::vector<Op> ops,
                            Probe probe) {
   const TimePoint give_up = scheduler.now() + 2 * limits::metadata_request_default;

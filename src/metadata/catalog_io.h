@@ -51,10 +51,13 @@ Task<Result<bool>> path_is_gone(Coordination& coordination, std::string path, st
 Task<Result<bool>> path_is_there(Coordination& coordination, std::string path, std::string op);
 /// The disk record at `path` was written by `op`, lately or a few changes ago.
 Task<Result<bool>> disk_has_op(Coordination& coordination, std::string path, std::string op);
-/// The lease at `path` was taken by `op`.
-Task<Result<bool>> lease_has_op(Coordination& coordination, std::string path, std::string op);
-/// The ephemeral at `path` belongs to the present session.
-Task<Result<bool>> mark_is_ours(Coordination& coordination, std::string path, std::string op);
+/// The ephemeral at `path` (a lease, a node's or a host's mark) was written by `op`.
+template <class Message>
+Task<Result<bool>> mark_has_op(Coordination& coordination, std::string path, std::string op) {
+  auto found = co_await find_record<Message>(coordination, std::move(path));
+  if (!found) co_return found.error();
+  co_return *found && (*found)->record.op() == op;
+}
 
 /// Commits `ops` exactly once: when the connection swallows the answer, `probe` is read back before
 /// anything is tried again. The steps must be such that they cannot be applied twice (they create,

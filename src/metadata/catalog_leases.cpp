@@ -60,7 +60,7 @@ Task<Result<Catalog::Taken>> Catalog::take_lease(DiskId disk, std::string holder
     std::vector<Op> ops;
     ops.push_back(Op::set(disk_path(disk), encode_record(entry->record), entry->version));
     ops.push_back(Op::create_ephemeral(lease_path(disk), encode_record(record)));
-    Probe probe{&lease_has_op, lease_path(disk), record.op()};
+    Probe probe{&mark_has_op<pb::LeaseRecord>, lease_path(disk), record.op()};
     auto done = co_await commit_once(coordination_, scheduler_, std::move(ops), std::move(probe));
     if (!done && !lost_race(done)) co_return done.error();
     if (!done) continue;
@@ -116,7 +116,7 @@ Task<Result<>> Catalog::break_lease(DiskId disk, std::int64_t created_zxid) {
 }
 
 Task<Result<bool>> Catalog::lease_stands(Lease lease) {
-  co_return co_await lease_has_op(coordination_, lease_path(lease.disk), lease.op);
+  co_return co_await mark_has_op<pb::LeaseRecord>(coordination_, lease_path(lease.disk), lease.op);
 }
 
 }  // namespace ukai

@@ -73,6 +73,7 @@ Result<std::vector<Line>> present_lines(std::vector<Result<Line>> lines) {
 Task<Result<>> Catalog::register_node(pb::NodeRecord record, pb::NodeAlive alive) {
   const NodeId id(record.id());
   const std::string path = node_path(id);
+  alive.set_op(new_operation());
   for (int attempt = 0; attempt < limits::metadata_conflicts_max; ++attempt) {
     auto former = co_await find_record<pb::NodeRecord>(coordination_, path);
     if (!former) co_return former.error();
@@ -96,7 +97,7 @@ Task<Result<>> Catalog::register_node(pb::NodeRecord record, pb::NodeAlive alive
     }
     if (mark.ok()) ops.push_back(Op::remove(alive_path(id)));
     ops.push_back(Op::create_ephemeral(alive_path(id), encode_record(alive)));
-    Probe probe{&mark_is_ours, alive_path(id), ""};
+    Probe probe{&mark_has_op<pb::NodeAlive>, alive_path(id), alive.op()};
     auto done = co_await commit_once(coordination_, scheduler_, std::move(ops), std::move(probe));
     if (done.ok() || !lost_race(done)) co_return done;
   }
@@ -144,6 +145,7 @@ Task<Result<std::vector<NodeInfo>>> Catalog::nodes() {
 Task<Result<>> Catalog::register_host(pb::HostRecord record, bool take_over) {
   const HostId id(record.id());
   const std::string path = host_path(id);
+  record.set_op(new_operation());
   TimePoint give_up = TimePoint::max();
   for (;;) {
     auto former = co_await coordination_.get(path);
@@ -156,7 +158,7 @@ Task<Result<>> Catalog::register_host(pb::HostRecord record, bool take_over) {
       std::vector<Op> ops;
       if (former.ok()) ops.push_back(Op::remove(path, former->stat.version));
       ops.push_back(Op::create_ephemeral(path, encode_record(record)));
-      Probe probe{&mark_is_ours, path, ""};
+      Probe probe{&mark_has_op<pb::HostRecord>, path, record.op()};
       auto done = co_await commit_once(coordination_, scheduler_, std::move(ops), std::move(probe));
       if (done.ok() || !lost_race(done)) co_return done;
     }

@@ -17,11 +17,10 @@ namespace {
 constexpr Duration renew_pause = std::chrono::seconds(1);
 constexpr auto repeat_pause = std::chrono::milliseconds(20);
 
-std::string in_seconds(Duration duration) {
+/// "10 s", "250 ms"
+std::string format_time(Duration duration) {
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-  std::string text = std::to_string(ms / 1000);
-  if (ms % 1000 != 0) text += "." + std::to_string(1000 + ms % 1000).substr(1);
-  return text + " s";
+  return ms % 1000 == 0 ? std::to_string(ms / 1000) + " s" : std::to_string(ms) + " ms";
 }
 
 }  // namespace
@@ -301,16 +300,10 @@ void Client::timed_out(const std::shared_ptr<Call>& call) {
   std::lock_guard lock(mutex_);
   if (call->answered) return;
   std::erase(waiting_, call);
-  const std::string limit = in_seconds(options_.request_timeout);
-  if (!ready_) {
-    const Code code = call->sent && call->change() ? Code::unknown : Code::unreachable;
-    answer_locked(*call, Error{code, "no connection to ZooKeeper at " + address_.servers +
-                                         " within " + limit});
-  } else {
-    answer_locked(*call,
-                  Error{call->change() && call->sent ? Code::unknown : Code::unreachable,
-                        "ZooKeeper at " + address_.servers + " did not answer within " + limit});
-  }
+  const Code code = call->sent && call->change() ? Code::unknown : Code::unreachable;
+  const std::string server = "ZooKeeper at " + address_.servers;
+  const std::string what = ready_ ? server + " did not answer" : "no connection to " + server;
+  answer_locked(*call, Error{code, what + " within " + format_time(options_.request_timeout)});
 }
 
 void Client::answer_locked(Call& call, Result<Answer> result) {

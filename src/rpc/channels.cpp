@@ -70,6 +70,9 @@ void tune_common(grpc::ServerBuilder& builder) {
                              milliseconds(limits::keepalive_interval) / 2);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // So that the streams of hosts that died are not kept for ever; nobody waits for this.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(limits::server_keepalive));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(limits::server_keepalive));
 }
 
 void log_from_grpc(gpr_log_func_args* args) {

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "ctl/arguments.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+// The only file that knows CLI11, which is slow to compile. From top to bottom: helpers, then the
+// commands by group, then the parser.
+namespace ukai::ctl {
+namespace {
+
+constexpr const char* root_footer = R"(
+Sizes are bytes or have a suffix: 64KiB, 4MiB, 10G, 2T (powers of 1024).
+Blocks are A-B, both inclusive, or one number.
+
+The metadata servers are HOST:PORT[,HOST:PORT...][/CHROOT], from --metadata, else from the
+environment variable UKAI_METADATA, else from [metadata] servers in the file of --config.
+
+Exit status: 0 done, 1 failed, 2 usage or bad input, 3 not found, 4 exists already,
+5 busy (open, or in use), 6 no space, 7 unreachable or timed out, 8 refused for safety.
+A failure is one line on stderr.)";
+constexpr const char* original_group = "Commands of the original ukai_admin";
+
+/// Adds the command `name` to `parent`. `describe` declares its options on the CLI::App it is
+/// given and binds them to the Options, which live as long as the parser.
+template <class Options, class Describe>
+CLI::App* add_command(CLI::App& parent, Arguments& arguments, const std::string& name,
+                      const std::string& help,
+                      Result<> (*act)(Context&, const std::type_identity_t<Options>&),
+                      const Describe& describe) {
+  // Shared: the parser's callback and the action it chooses both refer to what was typed.
+  auto options = std::make_shared<Options>();
+  CLI::App* app = parent.add_subcommand(name, help);
+  describe(*app, *options);
+  app->callback([&arguments, options, act] {
+    arguments.action = [options, act](Context& context) { return act(context, *options); };
+  });
+  return app;
+}
+
+void nothing(CLI::App&, NoOptions&) {}
+
+void positional(CLI::App& app, const std::string& name, std::string& value,
+                const std::string& help) {
+  app.add_option(name, value, help)->required()->type_name("");
+}
+
+/// An option that may be repeated, with one value each time.
+CLI::Option* repeated(CLI::App& app, const std::string& name, std::vector<std::string>& values,
+                      const std::string& help) {
+  return app.add_option(name, values, help)->allow_extra_args(false);
+}
+
+void disk_name(CLI::App& app, DiskOptions& options) {
+  positional(app, "NAME", options.name, "The disk");
+}
+
+CLI::App& add_group(CLI::App& root, const std::string& name, const std::string& help) {
+  CLI::App& group = *root.add_subcommand(name, help);
+  group.require_subcommand(1);
+  group.fallthrough();
+  return group;
+}
+
+// -- disk …
+
+void describe_create(CLI::App& app, DiskCreateOptions& options) {
+  app.add_option("NAME", options.name,
+                 "Name of the new disk: 1 to 128 letters, digits, '.', '_' and '-', not beginning "
+                 "with '.' or '-'")
+      ->required()
+      ->type_name("");
+  app.add_option("--size", options.size, "Size, a multiple of the block size; at most 64T")
+      ->required()
+      ->type_name("SIZE");
+  app.add_option("--block-size", options.block_size,
+                 "Size of a block, a power of two from 64KiB to 64MiB (default 4MiB)")
+      ->type_name("SIZE");
+  repeated(app, "--location", options.locations, "The nodes that hold the disk's blocks")
+      ->required()
+      ->type_name("NODE[,NODE...]");
+  app.add_flag("--stripe", options.stripe,
+               "Spread the blocks over the nodes in turn, each with --replicas copies (default 1)");
+  app.add_option("--replicas", options.replicas,
+                 "Copies of each block (default: one on every node)")
+      ->type_name("K");
+  app.add_flag("--force", options.force, "Create the disk even if a node is down");
+  repeated(app, "--meta", options.meta, "A note on the disk; may be repeated")
+      ->type_name("KEY=VALUE");
+  app.footer(
+      "Nothing is allocated and every replica starts in sync. A size that is no multiple of the "
+      "block size is refused, naming the next one that is. Refused with status 8 when a node is "
+      "down.\nExample: ukaictl disk create vm-1 --size 10G --location n1,n2");
+}
+
+void describe_change(CLI::App& disk, Arguments& arguments) {
+  add_command<DiskResizeOptions>(
+      disk, arguments, "resize", "Make a disk larger", disk_resize,
+      [](CLI::App& app, DiskResizeOptions& options) {
+        positional(app, "NAME", options.name, "The disk");
+        positional(app, "SIZE", options.size, "New size, a multiple of the block size");
+        app.footer("Works while the disk is in use. A smaller size is refused with status 8.");
+      });
+  add_command<DiskRenameOptions>(disk, arguments, "rename", "Give a disk another name", disk_rename,
+                                 [](CLI::App& app, DiskRenameOptions& options) {
+                                   positional(app, "NAME", options.name, "The disk");
+                                   positional(app, "NEW", options.new_name, "Its new name");
+                                 });
+  add_command<DiskHostsOptions>(
+      disk, arguments, "hosts", "Show or change which hosts may open a disk for writing",
+      disk_hosts, [](CLI::App& app, DiskHostsOptions& options) {
+        positional(app, "NAME", options.name, "The disk");
+        repeated(app, "--allow", options.allow, "Allow a host; may be repeated")->type_name("HOST");
+        repeated(app, "--deny", options.deny, "Allow it no more; may be repeated")
+            ->type_name("HOST");
+        app.footer(
+            "Without options, prints the hosts. With none allowed by name, any host may open the "
+            "disk, one at a time. Repeating what is already so is no error.");
+      });
+  add_command<DiskSetOptions>(disk, arguments, "set", "Change the notes on a disk", disk_set,
+                              [](CLI::App& app, DiskSetOptions& options) {
+                                positional(app, "NAME", options.name, "The disk");
+                                repeated(app, "--meta", options.meta,
+                                         "Set a note; an empty VALUE removes it; may be repeated")
+                                    ->required()
+                                    ->type_name("KEY=VALUE");
+                              });
+}
+
+void add_disk_commands(CLI::App& root, Arguments& arguments) {
+  CLI::App& disk = add_group(root, "disk", "Create, look at, change and delete disks");
+  add_command<DiskCreateOptions>(disk, arguments, "create", "Create a disk on chosen nodes",
+                                 disk_create, describe_create);
+  add_command<DiskDeleteOptions>(
+      disk, arguments, "delete", "Delete a disk and its data", disk_delete,
+      [](CLI::App& app, DiskDeleteOptions& options) {
+        positional(app, "NAME", options.name, "The disk");
+        app.add_flag("--if-exists", options.if_exists, "A disk that is not there is no error");
+        app.footer("Refused with status 5 while a host has the disk open.");
+      });
+  add_command<NoOptions>(disk, arguments, "list", "List all disks", disk_list, nothing);
+  add_command<DiskOptions>(disk, arguments, "info", "Show all about a disk", disk_info, disk_name);
+  add_command<DiskMapOptions>(
+      disk, arguments, "map", "Show where a disk's blocks lie", disk_map,
+      [](CLI::App& app, DiskMapOptions& options) {
+        positional(app, "NAME", options.name, "The disk");
+        app.add_option("--blocks", options.blocks, "Only these blocks")->type_name("A-B");
+        app.footer(
+            "Each replica has a letter: Y in sync, S syncing, N out of sync, ? not known at the "
+            "moment. 'a | b | c' means that the blocks have these sets in turn.");
+      });
+  add_command<DiskOptions>(disk, arguments, "stats",
+                           "Show the counters of a disk in use and its request sizes", disk_stats,
+                           disk_name);
+  add_command<DiskOptions>(
+      disk, arguments, "verify", "Compare all in-sync replicas of every block", disk_verify,
+      [](CLI::App& app, DiskOptions& options) {
+        disk_name(app, options);
+        app.footer(
+            "Prints the blocks that differ; then the status is 1. Works while the disk is "
+            "in use.");
+      });
+  describe_change(disk, arguments);
+}
+
+// -- the cluster
+
+void add_nodes_and_hosts(CLI::App& root, Arguments& arguments) {
+  CLI::App& node = add_group(root, "node", "Look at the storage nodes");
+  add_command<NoOptions>(node, arguments, "list", "List all storage nodes", node_list, nothing);
+  add_command<NodeOptions>(node, arguments, "info", "Show all about a node and what lies on it",
+                           node_info, [](CLI::App& app, NodeOptions& options) {
+                             positional(app, "NODE", options.node, "The node's id");
+                           });
+  CLI::App& host = add_group(root, "host", "Look at the hypervisor hosts");
+  add_command<NoOptions>(host, arguments, "list", "List all running hosts", host_list, nothing);
+}
+
+void add_lease(CLI::App& root, Arguments& arguments) {
+  CLI::App& lease = add_group(root, "lease", "Look at and break the right to write a disk");
+  add_command<DiskOptions>(lease, arguments, "show", "Show who holds a disk's lease", lease_show,
+                           disk_name);
+  add_command<LeaseReleaseOptions>(
+      lease, arguments, "release", "Break the lease of a host that is gone", lease_release,
+      [](CLI::App& app, LeaseReleaseOptions& options) {
+        positional(app, "NAME", options.name, "The disk");
+        app.add_flag("--force", options.force, "Even if the holder is a running host");
+        app.footer(
+            "A host's lease ends by itself some seconds after the host; this is for not waiting. "
+            "Refused with status 8 when the holder runs. No lease at all is no error.");
+      });
+}
+
+void add_cluster_commands(CLI::App& root, Arguments& arguments) {
+  add_command<DiskOptions>(root, arguments, "sync",
+                           "Bring all replicas of a disk in sync and wait for it", sync_disk,
+                           [](CLI::App& app, DiskOptions& options) {
+                             disk_name(app, options);
+                             app.footer("With -o json, progress comes as one document a line.");
+                           });
+  add_nodes_and_hosts(root, arguments);
+  add_lease(root, arguments);
+  add_command<NoOptions>(root, arguments, "errors", "List recent errors of all hosts, newest first",
+                         errors, nothing);
+  add_command<NoOptions>(root, arguments, "status", "Show at a glance whether all is well", status,
+                         [](CLI::App& app, NoOptions&) {
+                           app.footer(
+                               "The status is 0 whenever the state could be found out; "
+                               "'healthy' tells whether all is well.");
+                         });
+  add_command<NoOptions>(root, arguments, "diag", "Print everything useful for support", diag,
+                         nothing);
+  CLI::App* version = add_command<NoOptions>(root, arguments, "version", "Print the version",
+                                             show_version, nothing);
+  version->preparse_callback([&arguments](std::size_t) { arguments.needs_metadata = false; });
+}
+
+// -- the original's subcommands, with its flags and defaults
+
+void describe_create_image(CLI::App& app, CreateImageOptions& options) {
+  app.set_help_flag("--help", "Show this help and leave");  // -h was the hypervisor's
+  app.add_option("-s", options.size, "Size")->required()->type_name("SIZE");
+  app.add_option("-b", options.block_size,
+                 "Size of a block (default: create.block_size of --config, or 4MiB)")
+      ->type_name("BLOCK_SIZE");
+  app.add_option("-l", options.location, "Node (default: create.location of --config)")
+      ->type_name("LOCATION");
+  app.add_option("-h", options.hypervisor, "Host that may write it (default: any)")
+      ->type_name("HYPERVISOR");
+  positional(app, "IMAGE", options.name, "Name of the new disk");
+}
+
+void describe_synchronize(CLI::App& app, SynchronizeOptions& options) {
+  app.add_option("-s", options.start, "First block (default 0)")->type_name("START_BLOCK");
+  app.add_option("-e", options.end, "Last block (default -1, the disk's last one)")
+      ->type_name("END_BLOCK");
+  app.add_flag("-v", options.verbose, "Accepted; progress shows on a terminal by itself");
+  positional(app, "IMAGE", options.name, "The disk");
+  app.footer("The whole disk is brought in sync, whatever the range.");
+}
+
+void describe_hypervisor(CLI::App& app, HypervisorOptions& options) {
+  positional(app, "IMAGE", options.name, "The disk");
+  positional(app, "HYPERVISOR", options.host, "The host");
+}
+
+void add_original_commands(CLI::App& root, Arguments& arguments) {
+  add_command<CreateImageOptions>(root, arguments, "create_image", "Create a disk on one node",
+                                  create_image, describe_create_image)
+      ->alias("touch")
+      ->group(original_group);
+  add_command<DiskOptions>(root, arguments, "destroy_image", "Delete a disk and its data",
+                           destroy_image, disk_name)
+      ->alias("rm")
+      ->group(original_group);
+  add_command<NoOptions>(root, arguments, "get_image_names", "Print the disks' names, one a line",
+                         get_image_names, nothing)
+      ->alias("ls")
+      ->group(original_group);
+  add_command<DiskOptions>(root, arguments, "get_image_info", "Print a disk and all of its blocks",
+                           get_image_info, disk_name)
+      ->alias("stat")
+      ->group(original_group);
+  add_command<DiskOptions>(root, arguments, "get_metadata",
+                           "Print the original's JSON document of a disk", get_metadata, disk_name)
+      ->group(original_group);
+  add_command<DiskOptions>(root, arguments, "get_statistics", "The same as disk stats", disk_stats,
+                           disk_name)
+      ->group(original_group);
+  add_command<NoOptions>(root, arguments, "get_error_state", "The same as errors", errors, nothing)
+      ->group(original_group);
+  add_command<SynchronizeOptions>(root, arguments, "synchronize", "Bring a disk in sync",
+                                  synchronize, describe_synchronize)
+      ->group(original_group);
+  add_command<HypervisorOptions>(root, arguments, "add_hypervisor", "Allow a host to write a disk",
+                                 add_hypervisor, describe_hypervisor)
+      ->group(original_group);
+  add_command<HypervisorOptions>(root, arguments, "remove_hypervisor",
+                                 "Allow a host no more to write a disk", remove_hypervisor,
+                                 describe_hypervisor)
+      ->group(original_group);
+}
+
+// -- all together
+
+std::unique_ptr<CLI::App> make_parser(Arguments& arguments) {
+  auto root = std::make_unique<CLI::App>(
+      "Looks at and changes the virtual disks of a UKAI cluster.", "ukaictl");
+  root->require_subcommand(1);
+  root->fallthrough();
+  root->footer(root_footer);
+  root->set_help_flag("-h,--help", "Show this help and leave");
+  Globals& globals = arguments.globals;
+  root->add_option("--config", globals.config, "TOML file with defaults")->type_name("FILE");
+  root->add_option("--metadata", globals.metadata, "The metadata servers")
+      ->type_name("HOSTS/CHROOT");
+  root->add_option("-o,--output", globals.output, "Form of the output: table or json")
+      ->type_name("FORM")
+      ->check(CLI::IsMember({"table", "json"}).description(""))
+      ->capture_default_str();
+  root->add_option("--timeout", globals.timeout,
+                   "How long to wait for metadata and daemons: seconds, or 500ms, 2s, 1m")
+      ->type_name("TIME")
+      ->capture_default_str();
+  add_disk_commands(*root, arguments);
+  add_cluster_commands(*root, arguments);
+  add_original_commands(*root, arguments);
+  return root;
+}
+
+const CLI::App& deepest(const CLI::App& app) {
+  for (const CLI::App* chosen : app.get_subcommands()) return deepest(*chosen);
+  return app;
+}
+
+/// As it was typed: "ukaictl disk create".
+std::string path_of(const CLI::App& app) {
+  for (const CLI::App* chosen : app.get_subcommands()) {
+    return app.get_name() + " " + path_of(*chosen);
+  }
+  return app.get_name();
+}
+
+void collect_names(const CLI::App& app, const std::string& prefix,
+                   std::vector<std::string>& names) {
+  for (const CLI::App* command : app.get_subcommands({})) {
+    if (!command->get_subcommands({}).empty()) {
+      collect_names(*command, prefix + command->get_name() + " ", names);
+      continue;
+    }
+    names.push_back(prefix + command->get_name());
+    for (const std::string& alias : command->get_aliases()) names.push_back(prefix + alias);
+  }
+}
+
+}  // namespace
+
+Result<Arguments> parse_arguments(const std::vector<std::string>& args) {
+  // The parser is bound to `arguments`, whose action outlives it.
+  Arguments arguments;
+  const auto parser = make_parser(arguments);
+  try {
+    std::vector<std::string> reversed(args.rbegin(), args.rend());  // as CLI11 wants them
+    parser->parse(std::move(reversed));
+  } catch (const CLI::CallForHelp&) {
+    arguments.help = deepest(*parser).help();
+  } catch (const CLI::ParseError& error) {
+    const std::string what = error.what();
+    return Error{Code::invalid, fmt::format("{} (see '{} --help')", what.substr(0, what.find('\n')),
+                                            path_of(*parser))};
+  }
+  return arguments;
+}
+
+std::vector<std::string> command_names() {
+  Arguments arguments;
+  const auto parser = make_parser(arguments);
+  std::vector<std::string> names;
+  collect_names(*parser, "", names);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace ukai::ctl

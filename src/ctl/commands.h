@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ctl/context.h"
+
+/// The commands, one a file. Each takes what was typed, prints its result and returns what went
+/// wrong; an Error becomes one line and an exit status in run().
+namespace ukai::ctl {
+
+struct NoOptions {};
+struct DiskOptions {
+  std::string name;
+};
+
+struct DiskCreateOptions {
+  std::string name;
+  std::string size;
+  std::string block_size;              ///< empty: the default
+  std::vector<std::string> locations;  ///< each NODE[,NODE…]
+  bool stripe = false;
+  std::string replicas;  ///< empty: all nodes, or 1 when striped
+  bool force = false;
+  std::vector<std::string> meta;   ///< K=V
+  std::vector<std::string> allow;  ///< hosts
+};
+Result<> disk_create(Context& context, const DiskCreateOptions& options);
+
+struct DiskDeleteOptions {
+  std::string name;
+  bool if_exists = false;
+};
+Result<> disk_delete(Context& context, const DiskDeleteOptions& options);
+
+Result<> disk_list(Context& context, const NoOptions& options);
+Result<> disk_info(Context& context, const DiskOptions& options);
+
+struct DiskMapOptions {
+  std::string name;
+  std::string blocks;  ///< "A-B"; empty: all
+};
+Result<> disk_map(Context& context, const DiskMapOptions& options);
+Result<> disk_stats(Context& context, const DiskOptions& options);
+Result<> disk_verify(Context& context, const DiskOptions& options);
+
+struct DiskResizeOptions {
+  std::string name;
+  std::string size;
+};
+Result<> disk_resize(Context& context, const DiskResizeOptions& options);
+
+struct DiskRenameOptions {
+  std::string name;
+  std::string new_name;
+};
+Result<> disk_rename(Context& context, const DiskRenameOptions& options);
+
+struct DiskHostsOptions {
+  std::string name;
+  std::vector<std::string> allow;
+  std::vector<std::string> deny;
+};
+Result<> disk_hosts(Context& context, const DiskHostsOptions& options);
+
+struct DiskSetOptions {
+  std::string name;
+  std::vector<std::string> meta;  ///< K=V; K= removes
+};
+Result<> disk_set(Context& context, const DiskSetOptions& options);
+
+Result<> sync_disk(Context& context, const DiskOptions& options);
+
+Result<> node_list(Context& context, const NoOptions& options);
+struct NodeOptions {
+  std::string node;
+};
+Result<> node_info(Context& context, const NodeOptions& options);
+Result<> host_list(Context& context, const NoOptions& options);
+
+Result<> lease_show(Context& context, const DiskOptions& options);
+struct LeaseReleaseOptions {
+  std::string name;
+  bool force = false;
+};
+Result<> lease_release(Context& context, const LeaseReleaseOptions& options);
+
+Result<> errors(Context& context, const NoOptions& options);
+Result<> status(Context& context, const NoOptions& options);
+Result<> diag(Context& context, const NoOptions& options);
+Result<> show_version(Context& context, const NoOptions& options);
+
+// -- the original's commands, where they differ from ours
+struct CreateImageOptions {
+  std::string size;
+  std::string block_size;
+  std::string location;
+  std::string hypervisor;
+  std::string name;
+};
+Result<> create_image(Context& context, const CreateImageOptions& options);
+Result<> destroy_image(Context& context, const DiskOptions& options);
+Result<> get_image_names(Context& context, const NoOptions& options);
+Result<> get_image_info(Context& context, const DiskOptions& options);
+Result<> get_metadata(Context& context, const DiskOptions& options);
+
+struct SynchronizeOptions {
+  std::int64_t start = 0;
+  std::int64_t end = -1;  ///< -1: the last block
+  bool verbose = false;
+  std::string name;
+};
+Result<> synchronize(Context& context, const SynchronizeOptions& options);
+
+struct HypervisorOptions {
+  std::string name;
+  std::string host;
+};
+Result<> add_hypervisor(Context& context, const HypervisorOptions& options);
+Result<> remove_hypervisor(Context& context, const HypervisorOptions& options);
+
+}  // namespace ukai::ctl

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "ctl/disk_access.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/util/message_differencer.h>
+
+#include <thread>
+
+#include "ctl/lookup.h"
+#include "ukai/disk_change.h"
+
+namespace ukai::ctl {
+namespace {
+
+/// How long we go on when somebody else is in the way for a moment.
+class Patience {
+ public:
+  explicit Patience(std::chrono::milliseconds limit)
+      : end_(std::chrono::steady_clock::now() + limit) {}
+  /// Waits a little; false when the time is over.
+  bool again() {
+    if (std::chrono::steady_clock::now() + pause_ > end_) return false;
+    std::this_thread::sleep_for(pause_);
+    pause_ = std::min(pause_ * 2, pause_max);
+    return true;
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds pause_max{200};
+  std::chrono::milliseconds pause_{10};
+  std::chrono::steady_clock::time_point end_;
+};
+
+/// Silence of a host that has just died ends when its registration does.
+bool is_silent(const Error& error) {
+  return error.code == Code::unreachable || error.code == Code::unknown ||
+         error.code == Code::shut_down;
+}
+
+/// Other ukaictls hold a lease for milliseconds and the lease of a dead host ends with its session:
+/// both are worth a wait.
+Error held_by_other(const pb::DiskRecord& record, const LeaseInfo& lease) {
+  const std::string& holder = lease.record.holder();
+  if (lease.record.kind() == pb::LeaseRecord::ADMIN) {
+    return {Code::busy, fmt::format("disk {} is being changed by {}", record.name(), holder)};
+  }
+  return {Code::busy,
+          fmt::format("disk {} is held by {}, which is not running; the lease ends by itself or "
+                      "with 'ukaictl lease release {}'",
+                      record.name(), holder, record.name())};
+}
+
+Result<pb::DiskRecord> change_at_host(Context& context, const pb::HostRecord& host,
+                                      const pb::ChangeDiskRequest& request) {
+  auto reply = sync_wait(context.calls().change_disk(host, request));
+  if (!reply) return host_error(host, reply.error());
+  return reply->record();
+}
+
+Result<pb::DiskRecord> change_alone(Context& context, DiskId disk,
+                                    const pb::ChangeDiskRequest& request) {
+  auto lease = AdminLease::take(context, disk);
+  if (!lease) return lease.error();
+  const DiskEntry& entry = (*lease)->entry();
+  auto changed = apply_change(entry.record, request);
+  if (!changed) return changed.error();
+  Catalog& catalog = context.catalog();
+  if (changed->size() == entry.record.size()) {
+    auto updated = context.ask(catalog.update_disk((*lease)->lease(), entry, *changed));
+    if (!updated) return updated.error();
+    return updated->record;
+  }
+  const Geometry from{entry.record.size(), entry.record.block_size()};
+  const Geometry to{changed->size(), changed->block_size()};
+  const auto last = static_cast<std::uint32_t>(from.segment_count() - 1);
+  auto loaded = context.ask(catalog.load_segment(disk, last));
+  if (!loaded) return loaded.error();
+  auto sound = check_segment(loaded->segment, from);
+  if (!sound) return sound.error();
+  std::vector<SegmentEntry> segments;
+  for (pb::MapSegment& segment : grow_map(loaded->segment, from, to)) {
+    const std::int32_t version = segments.empty() ? loaded->version : -1;
+    segments.push_back({std::move(segment), version});
+  }
+  auto updated =
+      context.ask(catalog.update_disk_and_map((*lease)->lease(), entry, *changed, segments));
+  if (!updated) return updated.error();
+  return updated->record;
+}
+
+Result<> yield(Context& context, const pb::HostRecord& host, const pb::DiskRecord& record) {
+  pb::YieldLeaseRequest request;
+  request.set_disk_id(record.id());
+  request.set_asked_by(context.environment().identity);
+  request.set_for_delete(true);
+  auto reply = sync_wait(context.calls().yield_lease(host, request));
+  if (!reply) return host_error(host, reply.error());
+  return {};
+}
+
+struct OpenCount {
+  pb::HostRecord host;
+  Result<pb::DiskStatusReply> reply;
+};
+
+Task<OpenCount> ask_open(DaemonCalls& calls, pb::HostRecord host, pb::DiskStatusRequest request) {
+  OpenCount count{host, Error{Code::unreachable, "no answer"}};
+  count.reply = co_await calls.disk_status(host, request);
+  co_return count;
+}
+
+Task<std::vector<OpenCount>> ask_all_open(DaemonCalls& calls, std::vector<pb::HostRecord> hosts,
+                                          pb::DiskStatusRequest request) {
+  std::vector<Task<OpenCount>> asked;
+  for (const pb::HostRecord& host : hosts) asked.push_back(ask_open(calls, host, request));
+  std::vector<OpenCount> counts = co_await gather(std::move(asked));
+  co_return counts;
+}
+
+/// Readers have a disk open without its lease: every host must be asked.
+Result<> refuse_if_open(Context& context, const pb::DiskRecord& record) {
+  auto hosts = load_hosts(context);
+  if (!hosts) return hosts.error();
+  pb::DiskStatusRequest request;
+  request.add_disk_ids(record.id());
+  for (const auto& count : sync_wait(ask_all_open(context.calls(), *hosts, request))) {
+    if (count.reply.failed_with(Code::not_found)) continue;
+    if (!count.reply) return host_error(count.host, count.reply.error());
+    for (const pb::DiskStatusInfo& disk : count.reply->disks()) {
+      if (disk.disk_id() != record.id() || disk.readers() + disk.writers() == 0) continue;
+      return Error{Code::busy,
+                   fmt::format("disk {} is open on host {}", record.name(), count.host.id())};
+    }
+  }
+  return {};
+}
+
+/// One attempt. `*passing`: what stood in the way may go by itself.
+Result<> delete_once(Context& context, const pb::DiskRecord& record, bool* passing) {
+  *passing = false;
+  auto id = DiskId::parse(record.id());
+  if (!id) return id.error();
+  auto holder = find_holder(context, *id);
+  if (!holder) return holder.error();
+  if (holder->host) {
+    auto yielded = yield(context, *holder->host, record);
+    *passing = !yielded && is_silent(yielded.error());
+    if (!yielded) return yielded.error();
+  } else if (holder->lease) {
+    *passing = true;
+    return held_by_other(record, *holder->lease);
+  }
+  auto lease = AdminLease::take(context, *id);
+  *passing = lease.failed_with(Code::busy) || lease.failed_with(Code::stale);
+  if (!lease) return lease.error();
+  auto closed = refuse_if_open(context, record);
+  *passing = !closed && is_silent(closed.error());
+  if (!closed) return closed.error();
+  auto deleted = context.ask(context.catalog().delete_disk((*lease)->lease(), (*lease)->entry()));
+  *passing = deleted.failed_with(Code::stale);
+  if (!deleted) return deleted.error();
+  (*lease)->ended();
+  return {};
+}
+
+/// The first host that does the work; unreachable ones are passed over.
+Result<> at_any_host(Context& context, const pb::DiskRecord& record,
+                     const std::function<Result<>(const pb::HostRecord&)>& work) {
+  auto hosts = load_hosts(context);
+  if (!hosts) return hosts.error();
+  Result<> result = Error{Code::unreachable,
+                          fmt::format("no ukaid runs that could work on disk {}", record.name())};
+  for (const pb::HostRecord& host : *hosts) {
+    result = work(host);
+    if (!result.failed_with(Code::unreachable)) return result;
+  }
+  return result;
+}
+
+}  // namespace
+
+Result<Holder> find_holder(Context& context, DiskId disk) {
+  Holder holder;
+  auto lease = context.ask(context.catalog().lease_of(disk));
+  if (!lease) return lease.error();
+  if (!*lease) return holder;
+  holder.lease = **lease;
+  if (holder.lease->record.kind() == pb::LeaseRecord::ADMIN) return holder;
+  auto host = context.ask(context.catalog().host(HostId(holder.lease->record.holder())));
+  if (host) {
+    holder.host = *host;
+  } else if (host.code() != Code::not_found) {
+    return host.error();
+  }
+  return holder;
+}
+
+std::optional<pb::DiskStatusInfo> holder_status(Context& context, const Holder& holder,
+                                                const std::string& disk_id) {
+  if (!holder.host) return std::nullopt;
+  pb::DiskStatusRequest request;
+  request.add_disk_ids(disk_id);
+  auto reply = sync_wait(context.calls().disk_status(*holder.host, request));
+  if (!reply) return std::nullopt;
+  for (const pb::DiskStatusInfo& disk : reply->disks()) {
+    if (disk.disk_id() == disk_id) return disk;
+  }
+  return std::nullopt;
+}
+
+Result<std::unique_ptr<AdminLease>> AdminLease::take(Context& context, DiskId disk) {
+  auto taken = context.ask(
+      context.catalog().take_lease(disk, context.environment().identity, pb::LeaseRecord::ADMIN));
+  if (!taken) return taken.error();
+  return std::unique_ptr<AdminLease>(new AdminLease(context, std::move(*taken)));
+}
+
+AdminLease::~AdminLease() {
+  if (!held_) return;
+  // A lease that cannot be given back ends with our session, a moment later.
+  (void)sync_wait(context_.catalog().release_lease(taken_.lease)).ok();
+}
+
+Result<Changed> change_disk(Context& context, const std::string& name,
+                            pb::ChangeDiskRequest request) {
+  auto entry = load_disk(context, name);
+  if (!entry) return entry.error();
+  request.set_disk_id(entry->record.id());
+  // 1. Bad input and what is so already disturb nobody.
+  auto wanted = apply_change(entry->record, request);
+  if (!wanted) return wanted.error();
+  if (google::protobuf::util::MessageDifferencer::Equals(*wanted, entry->record)) {
+    return Changed{entry->record, false};
+  }
+  auto id = DiskId::parse(entry->record.id());
+  if (!id) return id.error();
+  // 2. The holder changes it, or we do.
+  for (Patience patience(context.settings().timeout);;) {
+    auto holder = find_holder(context, *id);
+    if (!holder) return holder.error();
+    Result<pb::DiskRecord> changed = entry->record;
+    if (holder->host) {
+      changed = change_at_host(context, *holder->host, request);
+    } else if (holder->lease) {
+      changed = held_by_other(entry->record, *holder->lease);
+    } else {
+      changed = change_alone(context, *id, request);
+    }
+    if (changed) return Changed{*changed, true};
+    const bool busy = changed.failed_with(Code::busy) && !holder->host;
+    const bool silent = is_silent(changed.error()) && holder->host;
+    const bool moved = busy || silent || changed.failed_with(Code::stale);
+    if (!moved || !patience.again()) return changed.error();
+  }
+}
+
+Result<> delete_disk(Context& context, const DiskEntry& entry) {
+  bool passing = false;
+  for (Patience patience(context.settings().timeout);;) {
+    auto deleted = delete_once(context, entry.record, &passing);
+    if (deleted || !passing || !patience.again()) return deleted;
+  }
+}
+
+Result<> at_some_host(Context& context, const pb::DiskRecord& record,
+                      const std::function<Result<>(const pb::HostRecord&)>& work) {
+  auto id = DiskId::parse(record.id());
+  if (!id) return id.error();
+  for (Patience patience(context.settings().timeout);;) {
+    auto holder = find_holder(context, *id);
+    if (!holder) return holder.error();
+    Result<> done;
+    if (holder->host) {
+      done = work(*holder->host);
+      if (!done.failed_with(Code::stale) && !done.failed_with(Code::unreachable)) return done;
+    } else if (holder->lease) {
+      done = held_by_other(record, *holder->lease);
+    } else {
+      done = at_any_host(context, record, work);
+      if (!done.failed_with(Code::stale) && !done.failed_with(Code::busy)) return done;
+    }
+    if (!patience.again()) return done;
+  }
+}
+
+Error host_error(const pb::HostRecord& host, const Error& error) {
+  const bool silent = error.code == Code::unreachable || error.code == Code::unknown;
+  if (!silent) return error;
+  return {error.code,
+          fmt::format("host {} at {}: {}", host.id(), host.control_address(), error.what)};
+}
+
+}  // namespace ukai::ctl

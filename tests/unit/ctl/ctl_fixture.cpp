@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "unit/ctl/ctl_fixture.h"
+
+#include <sstream>
+
+#include "ctl/run.h"
+#include "metadata/metadata_address.h"
+
+namespace ukai::ctl {
+namespace {
+
+const Error silent{Code::unreachable, "connection refused"};
+
+/// A ukaictl's own session, which ends with it.
+class MemoryCluster final : public Cluster {
+ public:
+  MemoryCluster(MemoryZooKeeper& tree, Scheduler& scheduler, DaemonCalls& calls,
+                MemoryOptions options, bool unreachable)
+      : coordination_(tree, scheduler, options), catalog_(coordination_, scheduler), calls_(calls) {
+    if (unreachable) coordination_.suspend();
+  }
+  Catalog& catalog() override { return catalog_; }
+  DaemonCalls& calls() override { return calls_; }
+
+ private:
+  MemoryCoordination coordination_;
+  Catalog catalog_;
+  DaemonCalls& calls_;
+};
+
+pb::NodeRecord node_record(const std::string& id) {
+  pb::NodeRecord record;
+  record.set_id(id);
+  record.set_data_address("127.0.0.1:7000");
+  record.set_control_address("127.0.0.1:7001");
+  record.set_site("jp/tokyo/dc1");
+  record.set_store_id("store-" + id);
+  record.set_capacity_bytes(100ULL << 30);
+  return record;
+}
+
+pb::NodeAlive node_alive() {
+  pb::NodeAlive alive;
+  alive.set_boot_id("boot");
+  alive.set_incarnation(7);
+  alive.set_free_bytes(60ULL << 30);
+  alive.set_used_bytes(40ULL << 30);
+  return alive;
+}
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, const Outcome& outcome) {
+  return out << "status " << outcome.status << "\nout: " << outcome.out << "\nerr: " << outcome.err;
+}
+
+// -- FakeCalls
+
+Task<Result<pb::ChangeDiskReply>> FakeCalls::change_disk(pb::HostRecord host,
+                                                         pb::ChangeDiskRequest request) {
+  if (!on_change) co_return silent;
+  co_return on_change(host.id(), request);
+}
+
+Task<Result<pb::YieldLeaseReply>> FakeCalls::yield_lease(pb::HostRecord host,
+                                                         pb::YieldLeaseRequest request) {
+  if (!on_yield) co_return silent;
+  co_return on_yield(host.id(), request);
+}
+
+Task<Result<pb::DiskStatusReply>> FakeCalls::disk_status(pb::HostRecord host,
+                                                         pb::DiskStatusRequest request) {
+  if (!on_disk_status) co_return pb::DiskStatusReply();
+  co_return on_disk_status(host.id(), request);
+}
+
+Task<Result<pb::HostStatusReply>> FakeCalls::host_status(pb::HostRecord host) {
+  if (!on_host_status) co_return silent;
+  co_return on_host_status(host.id());
+}
+
+Task<Result<>> FakeCalls::sync_disk(pb::HostRecord host, pb::SyncDiskRequest,
+                                    SyncProgress progress) {
+  worked_at.push_back(host.id());
+  for (const auto& message : sync_progress) {
+    if (!progress(message)) co_return Error{Code::unreachable, "stopped"};
+  }
+  if (work_error) co_return *work_error;
+  co_return Unit{};
+}
+
+Task<Result<>> FakeCalls::verify_disk(pb::HostRecord host, pb::VerifyDiskRequest,
+                                      VerifyProgress progress) {
+  worked_at.push_back(host.id());
+  for (const auto& message : verify_progress) {
+    if (!progress(message)) co_return Error{Code::unreachable, "stopped"};
+  }
+  if (work_error) co_return *work_error;
+  co_return Unit{};
+}
+
+Task<Result<pb::DirtyListReply>> FakeCalls::dirty_list(pb::NodeRecord node,
+                                                       pb::DirtyListRequest request) {
+  if (!on_dirty_list) co_return silent;
+  co_return on_dirty_list(node.id(), request);
+}
+
+// -- CtlTest
+
+CtlTest::CtlTest(bool layout)
+    : daemons_(std::make_unique<MemoryCoordination>(tree_, scheduler_)),
+      catalog_(std::make_unique<Catalog>(*daemons_, scheduler_)) {
+  if (layout) EXPECT_TRUE(sync_wait(catalog_->ensure_layout()).ok());
+}
+
+CtlTest::~CtlTest() = default;
+
+void CtlTest::add_node(const std::string& id) {
+  EXPECT_TRUE(sync_wait(catalog_->register_node(node_record(id), node_alive())).ok());
+}
+
+void CtlTest::add_down_node(const std::string& id) {
+  MemoryCoordination session(tree_, scheduler_);  // its alive mark ends with it
+  Catalog catalog(session, scheduler_);
+  EXPECT_TRUE(sync_wait(catalog.register_node(node_record(id), node_alive())).ok());
+}
+
+void CtlTest::add_host(const std::string& id) {
+  pb::HostRecord record;
+  record.set_id(id);
+  record.set_control_address("127.0.0.1:8001");
+  record.set_data_address("127.0.0.1:8000");
+  record.set_mount_point("/mnt/" + id);
+  record.set_incarnation(9);
+  EXPECT_TRUE(sync_wait(catalog_->register_host(record)).ok());
+}
+
+Outcome CtlTest::run(const std::string& args) {
+  std::istringstream words(args);
+  std::vector<std::string> list;
+  for (std::string word; words >> word;) list.push_back(word);
+  return run_words(list);
+}
+
+Outcome CtlTest::run_words(const std::vector<std::string>& words) {
+  std::ostringstream out;
+  std::ostringstream err;
+  Environment environment{out, err};
+  environment.out_is_terminal = terminal_;
+  environment.identity = "ukaictl@test:1";
+  environment.variable = [this](const std::string& name) -> std::optional<std::string> {
+    const auto found = variables_.find(name);
+    if (found == variables_.end()) return std::nullopt;
+    return found->second;
+  };
+  environment.connect = [this](const ConnectOptions& options) -> Result<std::unique_ptr<Cluster>> {
+    auto address = parse_metadata_address(options.servers);
+    if (!address) return address.error();
+    MemoryOptions memory;
+    memory.request_timeout = options.timeout;
+    return std::unique_ptr<Cluster>(
+        std::make_unique<MemoryCluster>(tree_, scheduler_, calls_, memory, metadata_unreachable_));
+  };
+  environment.unix_s = [] { return std::uint64_t{1'763'838'131}; };
+  environment.interrupted = [] { return false; };
+  Outcome outcome;
+  outcome.status = ctl::run(words, environment);
+  outcome.out = out.str();
+  outcome.err = err.str();
+  return outcome;
+}
+
+std::string CtlTest::done(const std::string& args) {
+  const Outcome outcome = run(args);
+  EXPECT_EQ(outcome.status, 0) << args << '\n' << outcome;
+  EXPECT_EQ(outcome.err, "") << args;
+  return outcome.out;
+}
+
+void CtlTest::fails(const std::string& args, int status, const std::string& line) {
+  const Outcome outcome = run(args);
+  EXPECT_EQ(outcome.status, status) << args << '\n' << outcome;
+  EXPECT_EQ(outcome.out, "") << args;
+  EXPECT_EQ(outcome.err, "ukaictl: " + line + "\n") << args;
+}
+
+DiskEntry CtlTest::disk(const std::string& name) {
+  auto id = sync_wait(catalog_->find_disk(DiskName(name)));
+  EXPECT_TRUE(id.ok()) << name;
+  if (!id) return {};
+  auto entry = sync_wait(catalog_->load_disk(*id));
+  EXPECT_TRUE(entry.ok()) << name;
+  return entry ? *entry : DiskEntry{};
+}
+
+Lease CtlTest::hold(const std::string& name, const std::string& id) {
+  auto disk_id = DiskId::parse(disk(name).record.id());
+  auto taken = sync_wait(catalog_->take_lease(*disk_id, id, pb::LeaseRecord::GUEST));
+  EXPECT_TRUE(taken.ok());
+  return taken ? taken->lease : Lease{};
+}
+
+void CtlTest::lose_members(const std::string& name, const std::vector<std::string>& nodes) {
+  auto disk_id = DiskId::parse(disk(name).record.id());
+  auto taken = sync_wait(catalog_->take_lease(*disk_id, "h9", pb::LeaseRecord::GUEST));
+  ASSERT_TRUE(taken.ok());
+  pb::DiskRecord changed = taken->entry.record;
+  for (pb::Member& member : *changed.mutable_members()) {
+    for (const std::string& node : nodes) {
+      if (member.node() != node) continue;
+      member.set_missing(true);
+      member.set_reason("deadline");
+      member.set_since_unix_s(1'763'838'000);
+    }
+  }
+  EXPECT_TRUE(sync_wait(catalog_->update_disk(taken->lease, taken->entry, changed)).ok());
+  EXPECT_TRUE(sync_wait(catalog_->release_lease(taken->lease)).ok());
+}
+
+}  // namespace ukai::ctl
