@@ -246,7 +246,7 @@ Task<bool> Connector::admit(std::size_t index, Fenced fenced) {
     std::vector<std::size_t> crashed{index};
     auto marked = co_await membership_.ensure_missing(crashed, "its machine crashed");
     if (!marked) co_return false;
-  } else if (!missing && fenced.had_active && !co_await join_late(index)) {
+  } else if (!missing && fenced.first && fenced.had_active && !co_await join_late(index)) {
     set_state(index, Replica::State::closed);
     co_return false;
   }
@@ -255,14 +255,18 @@ Task<bool> Connector::admit(std::size_t index, Fenced fenced) {
   co_return true;
 }
 
-/// A present member comes with dirty blocks: nothing acknowledged is lacking on it, but it may hold
-/// writes that never were. Those blocks are made equal to what is being served.
+/// A present member is fenced for the first time under this epoch and has dirty blocks: nothing
+/// acknowledged is lacking on it, but it may hold writes of the last holder that never were. Those
+/// blocks are made equal to what is being served. (One that only lost its session holds nothing of that
+/// kind: changes of ours that have not ended keep their ranges locked until they have.)
 Task<bool> Connector::join_late(std::size_t index) {
   auto active = co_await active_of(index);
   if (!active) co_return false;
   for (const BlockVersion& version : *active) {
     auto view = co_await core_.map.load(version.block, core_.geometry());
     if (!view) co_return false;
+    // A block that nobody serves needs nothing, and whoever waits for it holds its lock.
+    if (!source_for(core_, version.block, index)) continue;
     const ByteRange range = core_.geometry().range_of(version.block);
     auto guard =
         co_await core_.locks.acquire(range, RangeLocks::Mode::exclusive, core_.options.io_wait);
