@@ -216,6 +216,12 @@ Task<void> AttachedDisk::release_locked() {
     co_await disk->abandon(over);
   }
   auto released = co_await services_.catalog.release_lease(disk->lease());
+  // A lease that stays behind would keep every other host out for as long as our session lives.
+  while (!released &&
+         (released.failed_with(Code::unreachable) || released.failed_with(Code::unknown))) {
+    if (co_await services_.clock.wait_session() != disk->lease().session_id) break;
+    released = co_await services_.catalog.release_lease(disk->lease());
+  }
   log::info("event=lease_released disk={} epoch={} clean={} released={}", disk->record().name(),
             raw(disk->lease().epoch), clean, released.ok());
 }

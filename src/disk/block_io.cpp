@@ -115,37 +115,49 @@ bool BlockIo::count_applied(const std::vector<Answer>& answers) {
   return all;
 }
 
-/// Decides what failed answers mean. At least one success: those that failed are recorded as
-/// missing, and the change counts. None: `again` says whether to try once more.
-Task<Result<>> BlockIo::after_failures(std::vector<Answer> answers, bool& again) {
+/// True when a replica that has applied the change is in sync as of now. Only that counts: one that
+/// took it may have been set aside since, because of another request, and is not read from any more
+/// then.
+bool BlockIo::held_in_sync(BlockIndex block, const std::vector<Answer>& answers) {
+  const auto view = core_.map.find(block);
+  std::lock_guard lock(core_.mutex);
+  const auto in_sync = core_.members.in_sync(view->locations(block));
+  return std::any_of(answers.begin(), answers.end(), [&](const Answer& answer) {
+    return answer.reply.ok &&
+           std::find(in_sync.begin(), in_sync.end(), answer.target.index) != in_sync.end();
+  });
+}
+
+/// Decides what failed answers mean. If the change is held by a replica that is in sync, those that
+/// failed are recorded as missing and it counts. Otherwise `again` says whether to try once more.
+Task<Result<>> BlockIo::after_failures(BlockIndex block, std::vector<Answer> answers, bool& again) {
   again = false;
-  bool taken = false;
   std::vector<std::size_t> failed;
-  const IoReply* final_word = nullptr;
+  std::string reason;
+  std::optional<Error> final_word;
+  bool passing = false;
   for (const Answer& answer : answers) {
-    if (answer.reply.ok) {
-      taken = taken || answer.target.required;
-      continue;
-    }
+    if (answer.reply.ok) continue;
     failed.push_back(answer.target.index);
+    reason = answer.reply.what;
     if (!answer.target.required) continue;
     const Code code = answer.reply.code;
     if (code == Code::no_space || code == Code::io || code == Code::invalid) {
-      final_word = &answer.reply;
+      final_word = Error{code, answer.reply.what};
     } else {
-      again = true;
+      passing = true;
     }
   }
-  if (taken) {
-    again = false;
-    if (failed.empty()) co_return Unit{};
-    std::string reason = "it failed a write";
-    for (const Answer& answer : answers) {
-      if (!answer.reply.ok) reason = answer.reply.what;
-    }
-    co_return co_await membership_.ensure_missing(std::move(failed), std::move(reason));
+  if (held_in_sync(block, answers)) {
+    auto marked = co_await membership_.ensure_missing(std::move(failed), std::move(reason));
+    if (!marked) co_return marked;
+    again = !held_in_sync(block, answers);
+    co_return Unit{};
   }
-  if (!again && final_word) co_return Error{final_word->code, final_word->what};
+  const bool taken = std::any_of(answers.begin(), answers.end(),
+                                 [](const Answer& answer) { return answer.reply.ok; });
+  again = taken || passing || !final_word;
+  if (!again) co_return *final_word;
   co_return Unit{};
 }
 
@@ -183,8 +195,8 @@ Task<Result<>> BlockIo::change(BlockPart part, IoOp op, Payload data) {
     if (count_applied(answers)) co_return Unit{};
     // 4. Who failed is durably set aside before the guest hears "done".
     bool again = false;
-    auto done = co_await after_failures(std::move(answers), again);
-    if (again) continue;
+    auto done = co_await after_failures(part.block, std::move(answers), again);
+    if (again && done.ok()) continue;
     if (!done.ok() && done.code() == Code::io && !core_.stop_reason()) {
       core_.tasks.spawn(settle(part.block, std::move(guard)));
     }

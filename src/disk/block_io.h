@@ -38,7 +38,8 @@ class BlockIo {
   Target target_of(const Replica& replica, bool required) const;
   Task<Result<Go>> next_plan(BlockIndex block, bool changes, TimePoint deadline);
   bool count_applied(const std::vector<Answer>& answers);
-  Task<Result<>> after_failures(std::vector<Answer> answers, bool& again);
+  bool held_in_sync(BlockIndex block, const std::vector<Answer>& answers);
+  Task<Result<>> after_failures(BlockIndex block, std::vector<Answer> answers, bool& again);
   Task<Result<Payload>> read_locked(BlockPart part, IoOp op);
   Task<void> settle(BlockIndex block, RangeLocks::Guard guard);
   Error io_error(BlockIndex block, std::string_view why);

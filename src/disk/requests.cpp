@@ -70,11 +70,9 @@ Task<std::vector<Answer>> send_to_all(DiskCore& core, IoRequest request,
 }
 
 Task<IoReply> send_to(DiskCore& core, IoRequest request, Target target) {
-  OneShot<IoReply> answered;
-  target.link->submit(under_session(core, std::move(request), target.session),
-                      core.options.io_deadline,
-                      [answered](IoReply reply) { answered.resolve(std::move(reply)); });
-  IoReply reply = co_await answered;
+  IoReply reply =
+      co_await submit(*target.link, under_session(core, std::move(request), target.session),
+                      core.options.io_deadline);
   note_failure(core, target, reply);
   co_return reply;
 }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <cstring>
 
 namespace ukai::sim {
@@ -27,7 +28,16 @@ std::string Model::read(std::size_t cell, std::uint64_t value) {
   return "";
 }
 
+/// UKAI_TRACE=1: what the guest does, for the replay of one seed.
+void Guest::trace(const std::string& what) const {
+  static const bool wanted = std::getenv("UKAI_TRACE") != nullptr;
+  if (!wanted) return;
+  const auto since = world_.scheduler.now().time_since_epoch();
+  fmt::print("{:10.6f} era {} {}\n", std::chrono::duration<double>(since).count(), era_, what);
+}
+
 void Guest::move_to(std::size_t host) {
+  trace(fmt::format("moves to host {}", host));
   ++era_;
   handle_.reset();
   std::fill(in_use_.begin(), in_use_.end(), 0);
@@ -39,6 +49,7 @@ Task<void> Guest::open_on(std::size_t host, std::uint64_t era) {
     auto opened = co_await world_.hosts[host]->disks->open(disk_, OpenMode::read_write);
     if (opened.ok()) {
       if (era == era_) handle_ = *opened;
+      trace(fmt::format("opened for era {}", era));
       co_return;
     }
     co_await sleep_for(world_.scheduler, 100ms);
@@ -83,6 +94,7 @@ void Guest::act() {
 }
 
 void Guest::read_all() {
+  if (!handle_) return;  // said already: it never got open
   for (int round = 0; round < 2; ++round) {
     for (std::size_t first = 0; first < cells_; first += cells_max) {
       spawn(do_read({first, std::min(cells_max, cells_ - first)}, era_));
@@ -120,13 +132,17 @@ Task<void> Guest::do_read(Range range, std::uint64_t era) {
 void Guest::finish_change(Range range, std::uint64_t first_value, const Result<>& done,
                           std::uint64_t era) {
   end(range, -1, era);
+  trace(fmt::format("change of era {} cells {}+{} value {}: {}", era, range.first, range.count,
+                    first_value, done.ok() ? "done" : done.error().what));
   if (!done.ok()) {
     io_errors_ += done.failed_with(Code::stale) ? 0 : 1;
     return;
   }
-  if (era != era_ && handle_) {
-    complain("a write through a host was acknowledged after another host had taken over");
-    return;
+  if (era != era_) {
+    if (handle_) {
+      complain("a write through a host was acknowledged after another host had taken over");
+      return;
+    }
   }
   for (std::size_t i = 0; i < range.count; ++i) {
     model_.acked(range.first + i, first_value == 0 ? 0 : first_value + i);

@@ -68,6 +68,7 @@ class Guest {
   Task<void> do_flush(std::uint64_t era);
   void begin(Range range, int by);
   void end(Range range, int by, std::uint64_t era);
+  void trace(const std::string& what) const;
   void complain(std::string what) { violations_.push_back(std::move(what)); }
   void finish_change(Range range, std::uint64_t first_value, const Result<>& done,
                      std::uint64_t era);
