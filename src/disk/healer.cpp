@@ -2,6 +2,7 @@
 #include "disk/healer.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/log.h"
 #include "disk/requests.h"
@@ -42,10 +43,9 @@ Task<bool> Healer::heal(std::size_t index) {
   attempt->index = index;
   if (!begin(*attempt)) co_return false;
   // 1. Writes that were planned without this member have ended.
-  const ByteRange all{0, core_.geometry().size_bytes};
-  co_await core_.locks.drain(all);
+  bool fine = co_await wait_out_writes(*attempt);
   // 2. What does it lack?
-  bool fine = co_await load_map();
+  fine = fine && co_await load_map();
   fine = fine && co_await connector_.tell_missing();
   fine = fine && co_await collect(*attempt);
   // 3. Copy that.
@@ -54,6 +54,26 @@ Task<bool> Healer::heal(std::size_t index) {
   fine = fine && !attempt->unknown && co_await finish(*attempt);
   end(*attempt);
   co_return fine;
+}
+
+Task<void> Healer::drain(std::shared_ptr<std::atomic<bool>> drained) {
+  const ByteRange all{0, core_.geometry().size_bytes};
+  co_await core_.locks.drain(all);
+  *drained = true;
+  core_.changed.notify();
+}
+
+/// Gives up when the member fails: the writes may be waiting for nobody but it, and its session is
+/// not opened again before this attempt has ended.
+Task<bool> Healer::wait_out_writes(const Attempt& attempt) {
+  auto drained = std::make_shared<std::atomic<bool>>(false);  // shared: the drain may outlast us
+  if (!core_.tasks.spawn(drain(drained))) co_return false;
+  for (;;) {
+    const std::uint64_t ticket = core_.changed.ticket();
+    if (!alive(attempt)) co_return false;
+    if (*drained) co_return true;
+    co_await core_.changed.wait(ticket, core_.now() + core_.options.io_wait);
+  }
 }
 
 Task<bool> Healer::load_map() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <memory>
 
@@ -36,6 +37,8 @@ class Healer {
 
   bool begin(Attempt& attempt);
   bool alive(const Attempt& attempt);
+  Task<void> drain(std::shared_ptr<std::atomic<bool>> drained);
+  Task<bool> wait_out_writes(const Attempt& attempt);
   Task<bool> load_map();
   Task<bool> collect(Attempt& attempt);
   Task<bool> add_list(Attempt& attempt, std::size_t asked, std::string missed_by,
