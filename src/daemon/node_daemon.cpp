@@ -37,7 +37,11 @@ struct NodeDaemon::Impl {
 };
 
 Result<> NodeDaemon::Impl::start(const NodeConfig& config) {
-  // 1. The metadata say which cluster this is.
+  // 1. A folder is not formatted for a daemon that cannot serve; the metadata say which cluster
+  //    this is.
+  for (const std::string& address : {config.listen.data, config.listen.control}) {
+    if (auto listens = check_listen(address); !listens) return listens;
+  }
   auto connected = make_zookeeper_coordination(config.metadata, scheduler);
   if (!connected) return connected.error();
   coordination = std::move(*connected);

@@ -182,12 +182,17 @@ void listen_on(grpc::ServerBuilder& builder, const std::string& address, int* bo
 }
 
 Error cannot_listen(const std::string& address) {
+  if (auto why = check_listen(address); !why) return why.error();
+  return Error{Code::invalid, fmt::format("cannot listen on {}: unknown reason", address)};
+}
+
+Result<> check_listen(const std::string& address) {
   auto parsed = parse_address(address);
   if (!parsed) return parsed.error();
   const int error = bind_errno(*parsed);
-  const std::string why = error == 0 ? "unknown reason" : std::strerror(error);
+  if (error == 0) return {};
   return Error{error == EADDRINUSE ? Code::busy : Code::invalid,
-               fmt::format("cannot listen on {}: {}", address, why)};
+               fmt::format("cannot listen on {}: {}", address, std::strerror(error))};
 }
 
 void tune_data_server(grpc::ServerBuilder& builder) {

@@ -59,6 +59,9 @@ std::string format_address(const HostPort& address);
 void listen_on(grpc::ServerBuilder& builder, const std::string& address, int* bound_port);
 /// After a failure: the one clear line that says why.
 Error cannot_listen(const std::string& address);
+/// Whether a server could listen there now; for daemons that change something before they do.
+/// Errors as cannot_listen().
+Result<> check_listen(const std::string& address);
 /// The settings of servers for data streams, and for unary calls.
 void tune_data_server(grpc::ServerBuilder& builder);
 void tune_control_server(grpc::ServerBuilder& builder);
