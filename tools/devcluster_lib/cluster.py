@@ -14,7 +14,7 @@ from . import configs, network
 from .errors import DevclusterError, UsageError
 from .processes import Process
 from .state import Daemon, State, load
-from .stores import Store, mounted_at, unmount
+from .stores import Store, mounted_at, release_loop_devices, unmount
 
 # Ports when every daemon has its own address.
 NETNS_ZK_PORT, NETNS_DATA_PORT, NETNS_CONTROL_PORT = 2181, 7100, 7101
@@ -110,6 +110,8 @@ class Cluster:
         daemons = list(self.state.daemons.values())
         for daemon in sorted(daemons, key=lambda d: ["host", "node", "zk"].index(d.kind)):
             process = self.process(daemon)
+            if daemon.kind == "host":
+                release_loop_devices(self.state.mount_point(daemon))
             if self.state.netns and self.namespaces.is_cut(daemon):
                 process.kill()  # it could only wait for what it cannot reach
             process.stop()

@@ -10,6 +10,7 @@ kernel that goes on.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import struct
 import subprocess
@@ -42,6 +43,19 @@ def unmount(path: Path) -> None:
             run("umount", "--lazy", str(path))
 
 
+def release_loop_devices(mount_point: Path) -> None:
+    """Ends loop devices whose file is on this mount, and file systems mounted from them: once the
+    mount is gone they could only fail."""
+    listed = json.loads(run("losetup", "--list", "--json") or '{"loopdevices": []}')
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().split("\n") if line]
+    for loop in listed["loopdevices"]:
+        if str(loop["back-file"]).startswith(f"{mount_point}/"):
+            for fields in mounts:
+                if fields[0] == loop["name"]:
+                    succeeds("umount", "--lazy", fields[1].replace("\\040", " "))
+            succeeds("losetup", "--detach", loop["name"])
+
+
 class Store:
     """The data folder of one node."""
 
@@ -60,8 +74,8 @@ class Store:
             if not self.image.exists():
                 self._make_image()
             run("mount", "-t", "ext4", "-o", "noatime", self._loop_device(), str(self.folder))
-        # Not the mount itself: its lost+found would make it a foreign folder. The node makes none by itself,
-        # so that one whose disk is not mounted does not fill the machine's.
+        # Not the mount itself: its lost+found would make it a foreign folder. The node makes none
+        # by itself, so that one whose disk is not mounted does not fill the machine's.
         (self.folder / "store").mkdir(exist_ok=True)
 
     def detach(self) -> None:
