@@ -21,7 +21,9 @@ enum class IoOp : std::uint8_t {
   ping = 6,       ///< the session still stands; measures latency
   read_disk = 7,  ///< to a host, not a node: read `length` bytes at `offset_bytes` of the disk
                   ///< (block unused)
-  seek_disk = 8,///< to a host: first data (length_bytes 1) or hole (0) at or after `offset_bytes`: payload {u64}, little endian
+  /// To a host: first data (length_bytes 1) or hole (0) at or after `offset_bytes`; the payload is
+  /// its offset, u64 little endian.
+  seek_disk = 8,
 };
 
 /// One request to one node about one block. Fixed part of a frame on the wire.

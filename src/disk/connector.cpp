@@ -257,8 +257,8 @@ Task<bool> Connector::admit(std::size_t index, Fenced fenced) {
 
 /// A present member is fenced for the first time under this epoch and has dirty blocks: nothing
 /// acknowledged is lacking on it, but it may hold writes of the last holder that never were. Those
-/// blocks are made equal to what is being served. (One that only lost its session holds nothing of that
-/// kind: changes of ours that have not ended keep their ranges locked until they have.)
+/// blocks are made equal to what is being served. (One that only lost its session holds nothing of
+/// that kind: changes of ours that have not ended keep their ranges locked until they have.)
 Task<bool> Connector::join_late(std::size_t index) {
   auto active = co_await active_of(index);
   if (!active) co_return false;
