@@ -77,8 +77,6 @@ Result<std::unique_ptr<Coordination>> make_zookeeper_coordination(ZooKeeperOptio
                                                                   Scheduler& scheduler) {
   auto address = parse_metadata_address(options.address);
   if (!address) return address.error();
-  // The C client cuts the port off at the last colon and knows no brackets.
-  std::erase_if(address->servers, [](char c) { return c == '[' || c == ']'; });
   auto client = std::make_shared<zk::Client>(std::move(options), std::move(*address), scheduler);
   if (auto started = client->start(); !started) {
     client->shut_down();

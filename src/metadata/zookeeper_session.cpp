@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "metadata/server_list.h"
 
 namespace ukai::zk {
 
@@ -20,6 +21,8 @@ struct Session::Pending {
 };
 
 namespace {
+
+constexpr int resolution_interval_ms = 60'000;
 
 Stat to_stat(const ::Stat& stat) {
   return {stat.version, stat.czxid, stat.ephemeralOwner, stat.numChildren};
@@ -119,19 +122,18 @@ Session::~Session() {
 }
 
 Result<> Session::open(const std::string& servers, std::chrono::milliseconds timeout) {
+  const auto list = odd_server_list(servers);
+  if (!list) return list.error();
   zoo_set_debug_level(ZOO_LOG_LEVEL_WARN);
-  errno = 0;
   zhandle_t* handle =
-      zookeeper_init2(servers.c_str(), &Callbacks::session_event, static_cast<int>(timeout.count()),
+      zookeeper_init2(list->c_str(), &Callbacks::session_event, static_cast<int>(timeout.count()),
                       nullptr, this, ZOO_NO_LOG_CLIENTENV, &log_line);
   if (!handle) {
-    const int why = errno;
-    const bool unresolved = why == 0 || why == EINVAL || why == ENOENT;
     return Error{Code::unreachable,
-                 "ZooKeeper at " + servers + ": " +
-                     (unresolved ? std::string("the host name cannot be resolved")
-                                 : std::generic_category().message(why))};
+                 "ZooKeeper at " + servers + ": " + std::generic_category().message(errno)};
   }
+  // By default it asks for the addresses each time it looks at its socket.
+  zoo_set_servers_resolution_delay(handle, resolution_interval_ms);
   handle_ = handle;
   return Unit{};
 }

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "catalog_fixture.h"
+#include "metadata/server_list.h"
 #include "metadata/zookeeper_coordination.h"
 #include "worlds.h"
 
@@ -64,9 +65,35 @@ TEST_F(ZooKeeper, says_within_the_request_timeout_that_nobody_answers) {
   EXPECT_EQ(nowhere->session_state(), SessionState::connecting);
 }
 
-TEST_F(ZooKeeper, goes_on_to_the_next_server_when_one_is_down) {
-  auto tree = open(at("127.0.0.1:1," + address));
-  EXPECT_TRUE(sync_wait(tree->commit({Op::create("/a", "")})).ok());
+TEST_F(ZooKeeper, finds_the_one_server_that_is_up_wherever_it_stands_in_the_list) {
+  const std::string up = shared_server().address();
+  for (const std::string& servers :
+       {"127.0.0.1:1," + up, up + ",127.0.0.1:1", "127.0.0.1:1," + up + ",127.0.0.1:2",
+        "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3," + up, "no-such-host.invalid:2181," + up}) {
+    auto tree = open(at(servers + chroot));
+    auto done = sync_wait(tree->sync());
+    EXPECT_TRUE(done.ok()) << servers << ": " << done.error().what;
+  }
+}
+
+TEST_F(ZooKeeper, finds_its_server_again_when_it_comes_back_among_others_that_do_not) {
+  ZooKeeperServer own;
+  auto tree = open(at("127.0.0.1:1," + own.address()));
+  ASSERT_TRUE(sync_wait(tree->sync()).ok());
+  const auto session = tree->session_id();
+  own.kill();
+  EXPECT_TRUE(eventually([&] { return tree->session_state() == SessionState::suspended; }));
+  own.start();
+  EXPECT_TRUE(eventually([&] { return tree->session_state() == SessionState::connected; }));
+  EXPECT_EQ(tree->session_id(), session);
+}
+
+TEST_F(ZooKeeper, names_an_odd_number_of_addresses_to_the_c_client) {
+  EXPECT_EQ(*zk::odd_server_list("127.0.0.1:1"), "127.0.0.1:1");
+  EXPECT_EQ(*zk::odd_server_list("127.0.0.1:1,127.0.0.1:2,127.0.0.1:3"),
+            "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3");
+  EXPECT_THAT(*zk::odd_server_list("127.0.0.1:1,127.0.0.1:2"),
+              testing::MatchesRegex("127.0.0.1:1,127.0.0.1:2,127.0.0.1:[12]"));
 }
 
 TEST_F(ZooKeeper, keeps_chroots_apart_and_creates_them_only_when_asked) {
