@@ -46,6 +46,13 @@ Result<Geometry> plan_geometry(const DiskCreateOptions& options,
     if (!parsed) return parsed.error();
     block_size = *parsed;
   }
+  // A disk of one block shows whether the block size by itself is fine.
+  auto one_block = make_geometry(block_size, block_size);
+  if (!one_block) {
+    if (options.block_size.empty()) return one_block;
+    return Error{Code::invalid, fmt::format("--block-size '{}': {}", printable(options.block_size),
+                                            one_block.error().what)};
+  }
   auto geometry = make_geometry(*size, block_size);
   if (!geometry) return geometry;
   // All segments are written in one transaction, with the record, the name and their folder.

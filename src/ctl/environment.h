@@ -33,13 +33,13 @@ struct Environment {
   std::ostream& err;
   bool out_is_terminal = false;
   bool err_is_terminal = false;
-  std::string identity;  ///< holder of the leases this process takes: "ukaictl@<machine>:<pid>"
-  std::function<std::optional<std::string>(const std::string&)> variable;
+  std::string identity{};  ///< holder of the leases this process takes: "ukaictl@<machine>:<pid>"
+  std::function<std::optional<std::string>(const std::string&)> variable{};
   /// invalid: the servers' address has a wrong form. Does not wait for a connection.
-  std::function<Result<std::unique_ptr<Cluster>>(const ConnectOptions&)> connect;
-  std::function<std::uint64_t()> unix_s;
+  std::function<Result<std::unique_ptr<Cluster>>(const ConnectOptions&)> connect{};
+  std::function<std::uint64_t()> unix_s{};
   /// True once the user has pressed Ctrl-C.
-  std::function<bool()> interrupted;
+  std::function<bool()> interrupted{};
 };
 
 }  // namespace ukai::ctl

@@ -64,10 +64,11 @@ ListenOptions read_listen_options(ConfigReader& config, const std::string& secti
   const HostPort data = read_address(config, section + ".listen", std::nullopt);
   HostPort any = data;
   any.port = 0;
+  if (any.host.empty()) any.host = "localhost";  // `listen` is what is wrong, and said so already
   const HostPort control = read_address(config, section + ".control_listen", format_address(any));
   if (options.advertise.empty() && (is_wildcard(data.host) || is_wildcard(control.host))) {
     config.reject(section + ".advertise",
-                  "is needed, because others cannot reach a node at a wildcard address");
+                  "is needed, because nobody can be reached at a wildcard address");
   }
   options.data = format_address(data);
   options.control = format_address(control);

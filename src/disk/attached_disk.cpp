@@ -232,6 +232,11 @@ Task<void> AttachedDisk::release_if_idle() {
   {
     std::lock_guard lock(mutex_);
     if (readers_ + writers_ > 0) co_return;
+    if (options_.auto_heal && disk_ && !disk_->stopped() && disk_->degraded()) {
+      // Nobody else would heal it. Whoever wants the disk meanwhile gets it at once (yield).
+      services_.scheduler.after(options_.lease_linger, [self] { spawn(self->release_if_idle()); });
+      co_return;
+    }
   }
   co_await release_locked();
 }
@@ -249,6 +254,17 @@ Task<Result<>> AttachedDisk::yield(bool for_delete) {
   }
   co_await release_locked();
   co_return Unit{};
+}
+
+/// Takes the lease for the time that healing needs, when nobody else holds it.
+Task<void> AttachedDisk::heal_unattended() {
+  const auto self = shared_from_this();
+  open(OpenMode::read_only);
+  auto held = co_await hold(std::nullopt);
+  close(OpenMode::read_only);
+  if (!held && !held.failed_with(Code::busy)) {
+    log::info("event=heal_put_off disk={} what=\"{}\"", record().name(), held.error().what);
+  }
 }
 
 Task<void> AttachedDisk::shut_down() {

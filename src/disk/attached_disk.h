@@ -39,6 +39,8 @@ class AttachedDisk : public std::enable_shared_from_this<AttachedDisk> {
   void close(OpenMode mode);
   /// Gives the lease back if no handle keeps it. busy otherwise.
   Task<Result<>> yield(bool for_delete);
+  /// Holds the lease until all members are present, or somebody asks for it.
+  Task<void> heal_unattended();
   /// Gives it back whatever is open: the daemon stops.
   Task<void> shut_down();
 

@@ -170,6 +170,11 @@ Task<void> Disk::verify_lease(std::shared_ptr<Disk> disk) {
   co_await disk->membership_.verify_lease();
 }
 
+bool Disk::degraded() {
+  std::lock_guard lock(core_.mutex);
+  return core_.members.missing_mask() != 0;
+}
+
 pb::DiskRecord Disk::record() {
   std::lock_guard lock(core_.mutex);
   return core_.entry.record;

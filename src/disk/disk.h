@@ -50,6 +50,8 @@ class Disk {
   pb::DiskRecord record();
   /// Sessions, members and counters; readers and writers are the caller's to fill in.
   pb::DiskStatusInfo status();
+  /// True while a member is missing.
+  bool degraded();
   bool stopped() { return core_.stop_reason().has_value(); }
   /// Something about the nodes may have changed: sessions are tried at once.
   void nodes_changed() { core_.changed.notify(); }

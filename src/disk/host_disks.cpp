@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <map>
 
@@ -19,6 +20,7 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr Duration shut_down_patience = 5s;
+constexpr Duration sweep_delay = 2s;  // whoever has the disk open heals it before that
 
 class RealHostDisks final : public HostDisks {
  public:
@@ -28,7 +30,8 @@ class RealHostDisks final : public HostDisks {
         clock_(services.catalog.coordination(), services.scheduler),
         usage_(services.catalog, services.nodes, services.scheduler),
         started_(services.scheduler.now()),
-        subscription_(services.nodes.subscribe([this](const NodeId&) { nodes_changed(); })) {}
+        subscription_(
+            services.nodes.subscribe([this](const NodeId& node) { node_changed(node); })) {}
 
   Task<Result<std::vector<DiskName>>> list() override { return services_.catalog.disk_names(); }
   Task<Result<DiskAttributes>> stat(DiskName name) override;
@@ -58,7 +61,10 @@ class RealHostDisks final : public HostDisks {
   Task<Result<std::shared_ptr<OpenDisk>>> open_handle(Attached attached, OpenMode mode,
                                                       bool holding);
   std::vector<Attached> all();
-  void nodes_changed();
+  void node_changed(const NodeId& node);
+  void sweep_soon();
+  Task<void> sweep();
+  bool can_be_healed(const pb::DiskRecord& record) const;
   static Task<void> serve(std::shared_ptr<Disk> disk, IoRequest request,
                           std::function<void(IoReply)> done);
 
@@ -70,6 +76,9 @@ class RealHostDisks final : public HostDisks {
   const TimePoint started_;
   std::mutex mutex_;
   std::map<DiskId, Attached> attached_;  // by mutex_
+  Scheduler::TimerId sweep_timer_{};     // by mutex_
+  TaskScope tasks_;
+  std::atomic<bool> sweep_due_{false};
   std::unique_ptr<NodeDirectory::Subscription> subscription_;
 };
 
@@ -110,8 +119,39 @@ std::vector<RealHostDisks::Attached> RealHostDisks::all() {
   return out;
 }
 
-void RealHostDisks::nodes_changed() {
+void RealHostDisks::node_changed(const NodeId& node) {
   for (const Attached& attached : all()) attached->nodes_changed();
+  const auto found = services_.nodes.find(node);
+  if (options_.auto_heal && found && found->alive) sweep_soon();
+}
+
+/// A node has come back: disks that nobody has open may have been waiting for it.
+void RealHostDisks::sweep_soon() {
+  if (sweep_due_.exchange(true)) return;
+  std::lock_guard lock(mutex_);
+  sweep_timer_ = services_.scheduler.after(sweep_delay, [this] { tasks_.spawn(sweep()); });
+}
+
+bool RealHostDisks::can_be_healed(const pb::DiskRecord& record) const {
+  return std::any_of(record.members().begin(), record.members().end(), [&](const auto& member) {
+    if (!member.missing()) return false;
+    const auto found = services_.nodes.find(NodeId(member.node()));
+    return found && found->alive;
+  });
+}
+
+Task<void> RealHostDisks::sweep() {
+  sweep_due_ = false;
+  auto names = co_await services_.catalog.disk_names();
+  if (!names) co_return;
+  for (const DiskName& name : *names) {
+    auto id = co_await services_.catalog.find_disk(name);
+    if (!id) continue;
+    auto entry = co_await services_.catalog.load_disk(*id);
+    if (!entry || !can_be_healed(entry->record)) continue;
+    const auto attached = attach(std::move(*entry));
+    co_await attached->heal_unattended();
+  }
 }
 
 Task<Result<DiskAttributes>> RealHostDisks::stat(DiskName name) {
@@ -311,6 +351,11 @@ Task<void> RealHostDisks::shut_down() {
   const auto timer =
       services_.scheduler.after(shut_down_patience, [this] { spawn(clock_.stop()); });
   for (const Attached& attached : all()) co_await attached->shut_down();
+  {
+    std::lock_guard lock(mutex_);
+    services_.scheduler.cancel(sweep_timer_);
+  }
+  co_await tasks_.close();
   if (services_.scheduler.cancel(timer)) co_await clock_.stop();
 }
 

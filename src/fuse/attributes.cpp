@@ -9,7 +9,8 @@ namespace {
 constexpr std::uint64_t sector_bytes = 512;  // the unit of st_blocks
 // GNU tar takes a file without blocks for one hole and does not read it, so there is always one.
 constexpr std::uint64_t sectors_min = 8;
-constexpr blksize_t io_size_bytes = 4096;
+// What cmp, stdio and others read at a time; each read is a trip to a node, so 4 KiB is too little.
+constexpr blksize_t io_size_bytes = 128 << 10;
 
 timespec time_of(FileTime time) { return {time / 1'000'000'000, time % 1'000'000'000}; }
 
@@ -25,9 +26,9 @@ struct stat folder_stat(const Mount& mount) {
   out.st_uid = set.uid.value_or(mount.options.uid);
   out.st_gid = set.gid.value_or(mount.options.gid);
   out.st_blksize = io_size_bytes;
-  out.st_atim = time_of(set.accessed.value_or(0));
-  out.st_mtim = time_of(set.modified.value_or(0));
-  out.st_ctim = time_of(inode.changed());
+  out.st_atim = time_of(set.accessed.value_or(inode.last_written()));
+  out.st_mtim = time_of(set.modified.value_or(inode.last_written()));
+  out.st_ctim = time_of(std::max(inode.changed(), inode.last_written()));
   return out;
 }
 

@@ -70,7 +70,9 @@ bool Inode::was_told_size(std::uint64_t size_bytes) const {
   return sizes_told_.contains(size_bytes);
 }
 
-InodeTable::InodeTable() : root_(std::make_shared<Inode>(root_number, DiskId(), DiskName())) {}
+InodeTable::InodeTable() : root_(std::make_shared<Inode>(root_number, DiskId(), DiskName())) {
+  root_->written();  // the folder is as old as the mount
+}
 
 std::shared_ptr<Inode> InodeTable::look_up(const DiskAttributes& disk) {
   std::lock_guard lock(mutex_);

@@ -55,7 +55,7 @@ Result<> BlockFileIo::write(const OpenBlock& block, std::uint32_t offset_bytes,
   pieces.reserve(data.pieces().size());
   for (const Bytes& piece : data.pieces()) {
     // pwritev does not write through its pointers.
-    pieces.push_back({const_cast<std::byte*>(piece.data()), piece.size()});  // NOLINT
+    pieces.push_back({const_cast<std::byte*>(piece.data()), piece.size()});
   }
   auto offset = static_cast<off_t>(offset_bytes);
   std::size_t first = 0;

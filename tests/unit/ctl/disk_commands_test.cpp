@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <gmock/gmock.h>
 
+#include "ukai/block_map.h"
 #include "unit/ctl/ctl_fixture.h"
 
 namespace ukai::ctl {

@@ -80,6 +80,7 @@ TEST_F(FuseNames, shows_size_blocks_times_and_owner) {
   const auto folder = stat_of(point_);
   EXPECT_EQ(folder.st_mode, static_cast<mode_t>(S_IFDIR | 0755));
   EXPECT_EQ(folder.st_uid, 12U);
+  EXPECT_GE(folder.st_mtim.tv_sec, before.st_mtim.tv_sec);
 }
 
 TEST_F(FuseNames, keeps_the_inode_number_across_mounts) {

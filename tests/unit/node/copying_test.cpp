@@ -5,7 +5,7 @@
 
 #include <functional>
 
-#include "node_fixture.h"
+#include "node_peer.h"
 #include "ukai/limits.h"
 
 namespace ukai::test {
@@ -14,10 +14,10 @@ namespace {
 using testing::HasSubstr;
 constexpr std::uint32_t chunk = limits::copy_chunk_bytes;
 
-/// A link to another node in this process, whose answers the test can hold back or spoil.
-class Peer final : public NodeLink {
+/// A source whose answers the test can hold back or spoil.
+class Peer final : public NodePeer {
  public:
-  explicit Peer(TestNode& node) : node_(node) {}
+  using NodePeer::NodePeer;
 
   /// Runs after the peer has read, before its answer goes on its way.
   std::function<void(const IoRequest&)> after_read;
@@ -30,40 +30,25 @@ class Peer final : public NodeLink {
 
   void submit(IoRequest request, Duration, Done done) override {
     ++reads;
-    IoReply reply = *node_->handle(request, false);
+    IoReply reply = answer(request);
     if (spoil) spoil(reply);
     if (after_read) after_read(request);
-    auto answer = [reply = std::move(reply), done = std::move(done)] { done(reply); };
+    auto deliver = [reply = std::move(reply), done = std::move(done)] { done(reply); };
     if (hold)
-      held.push_back(std::move(answer));
+      held.push_back(std::move(deliver));
     else
-      answer();
+      deliver();
   }
   Task<Result<pb::HashReply>> hash(pb::HashRequest request) override {
-    auto reply = node_->hash(request);
+    auto reply = co_await NodePeer::hash(std::move(request));
     if (after_hash) after_hash();
     if (reply.ok() && spoil_hash) spoil_hash(*reply);
     co_return reply;
   }
   void release() {
     hold = false;
-    for (auto& answer : std::exchange(held, {})) answer();
+    for (auto& deliver : std::exchange(held, {})) deliver();
   }
-
-  Task<Result<pb::FenceReply>> fence(pb::FenceRequest) override { co_return none(); }
-  Task<Result<pb::DirtyListReply>> dirty_list(pb::DirtyListRequest) override { co_return none(); }
-  Task<Result<pb::CleanReply>> clean(pb::CleanRequest) override { co_return none(); }
-  Task<Result<pb::SetMissingReply>> set_missing(pb::SetMissingRequest) override {
-    co_return none();
-  }
-  Task<Result<pb::PullReply>> pull(pb::PullRequest) override { co_return none(); }
-  Task<Result<pb::DiskUsageReply>> disk_usage(pb::DiskUsageRequest) override { co_return none(); }
-  Task<Result<pb::HealthReply>> health() override { co_return none(); }
-  Condition condition() const override { return {}; }
-
- private:
-  static Error none() { return Error{Code::unreachable, "not asked in these tests"}; }
-  TestNode& node_;
 };
 
 /// n1 is the target, n2 the source. send(), write() and read() go to n1.

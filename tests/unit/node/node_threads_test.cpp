@@ -6,36 +6,10 @@
 #include <thread>
 
 #include "base/asio_scheduler.h"
-#include "node_fixture.h"
+#include "node_peer.h"
 
 namespace ukai::test {
 namespace {
-
-/// The source as a link that answers at once, on the asking thread.
-class DirectPeer final : public NodeLink {
- public:
-  explicit DirectPeer(TestNode& node) : node_(node) {}
-  void submit(IoRequest request, Duration, Done done) override {
-    done(*node_->handle(request, false));
-  }
-  Task<Result<pb::HashReply>> hash(pb::HashRequest request) override {
-    co_return node_->hash(request);
-  }
-  Task<Result<pb::FenceReply>> fence(pb::FenceRequest) override { co_return none(); }
-  Task<Result<pb::DirtyListReply>> dirty_list(pb::DirtyListRequest) override { co_return none(); }
-  Task<Result<pb::CleanReply>> clean(pb::CleanRequest) override { co_return none(); }
-  Task<Result<pb::SetMissingReply>> set_missing(pb::SetMissingRequest) override {
-    co_return none();
-  }
-  Task<Result<pb::PullReply>> pull(pb::PullRequest) override { co_return none(); }
-  Task<Result<pb::DiskUsageReply>> disk_usage(pb::DiskUsageRequest) override { co_return none(); }
-  Task<Result<pb::HealthReply>> health() override { co_return none(); }
-  Condition condition() const override { return {}; }
-
- private:
-  static Error none() { return Error{Code::unreachable, "not asked in these tests"}; }
-  TestNode& node_;
-};
 
 class Threads : public NodeTest {
  protected:
@@ -91,7 +65,7 @@ TEST_F(Threads, nothing_of_an_old_session_is_applied_after_the_fence_has_answere
 TEST_F(Threads, copies_and_forwarded_writes_end_with_equal_blocks) {
   ASSERT_TRUE(target_->fence(fence_request(1, 1)).ok());
   ASSERT_TRUE(source_->fence(fence_request(1, 1)).ok());
-  target_.peer = std::make_shared<DirectPeer>(source_);
+  target_.peer = std::make_shared<NodePeer>(source_);
   epoch_ = session_ = 1;
   constexpr std::uint64_t shared_blocks = 4;
   for (std::uint64_t block = 0; block < shared_blocks; ++block)

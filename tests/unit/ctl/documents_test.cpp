@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Keeps docs/ukaictl-json.md true: each example there has the shape of what ukaictl prints.
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "unit/ctl/ctl_fixture.h"
+
+namespace ukai::ctl {
+namespace {
+
+using Json = nlohmann::json;
+
+/// The examples of the documentation, by kind.
+std::map<std::string, Json> documented() {
+  const auto here = std::filesystem::absolute(__FILE__).parent_path();
+  std::ifstream file(here / "../../../docs/ukaictl-json.md");
+  EXPECT_TRUE(file.good());
+  std::map<std::string, Json> examples;
+  std::string text;
+  bool inside = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line == "```json") {
+      inside = true;
+      text.clear();
+    } else if (line == "```" && inside) {
+      inside = false;
+      Json json = Json::parse(text, nullptr, false);
+      EXPECT_FALSE(json.is_discarded()) << text;
+      examples[json.value("kind", "")] = json;
+    } else if (inside) {
+      text += line + "\n";
+    }
+  }
+  return examples;
+}
+
+/// Same keys at every level, same types but for null; the elements of a list are like its first.
+void expect_alike(const Json& example, const Json& real, const std::string& where) {
+  if (example.is_null() || real.is_null()) return;
+  ASSERT_STREQ(example.type_name(), real.type_name()) << where;
+  if (example.is_array() && !example.empty()) {
+    for (const Json& element : real) expect_alike(example[0], element, where + "[]");
+  }
+  if (!example.is_object() || example.empty()) return;
+  if (where.ends_with(".meta")) return;  // keys of the operator's own
+  for (const auto& [key, value] : example.items()) {
+    ASSERT_TRUE(real.contains(key)) << where << '.' << key << " is documented only";
+    expect_alike(value, real[key], where + "." + key);
+  }
+  for (const auto& [key, value] : real.items()) {
+    EXPECT_TRUE(example.contains(key)) << where << '.' << key << " is not documented";
+  }
+}
+
+class Documents : public CtlTest {
+ protected:
+  Documents() {
+    add_node("n1");
+    add_node("n2");
+    add_down_node("n3");
+    add_host("h1");
+    calls_.on_dirty_list = [](const std::string&, const pb::DirtyListRequest&) {
+      pb::DirtyListReply reply;
+      reply.add_blocks()->set_end(1);
+      return Result<pb::DirtyListReply>(reply);
+    };
+    calls_.on_host_status = [](const std::string&) {
+      pb::HostStatusReply reply;
+      reply.add_nodes()->set_node("n1");
+      reply.add_errors()->set_what("deadline");
+      return Result<pb::HostStatusReply>(reply);
+    };
+    calls_.on_disk_status = [](const std::string&, const pb::DiskStatusRequest& request) {
+      pb::DiskStatusReply reply;
+      pb::DiskStatusInfo* info = reply.add_disks();
+      info->set_disk_id(request.disk_ids(0));
+      (*info->mutable_counters()->mutable_read_sizes())[8] = 7;
+      (*info->mutable_counters()->mutable_write_sizes())[1] = 2;
+      return Result<pb::DiskStatusReply>(reply);
+    };
+    calls_.verify_progress.resize(1);
+    calls_.verify_progress[0].set_finished(true);
+    calls_.sync_progress.resize(2);
+    calls_.sync_progress[1].set_finished(true);
+  }
+
+  /// Runs the command and compares each document it prints; a document may be a line.
+  void check(const std::string& args) {
+    const std::string out = done("-o json " + args);
+    Json whole = Json::parse(out, nullptr, false);
+    if (!whole.is_discarded()) return check_one(whole, args);
+    std::istringstream lines(out);
+    for (std::string line; std::getline(lines, line);) {
+      Json json = Json::parse(line, nullptr, false);
+      ASSERT_FALSE(json.is_discarded()) << args << '\n' << out;
+      check_one(json, args);
+    }
+  }
+
+  void check_one(const Json& json, const std::string& args) {
+    EXPECT_EQ(json.value("schema", 0), 1) << args;
+    const std::string kind = json.value("kind", "");
+    // Four commands share one shape, which is documented once.
+    const bool change = kind == "disk_rename" || kind == "disk_hosts" || kind == "disk_set";
+    const std::string example = change ? "disk_resize" : kind;
+    ASSERT_TRUE(examples_.contains(example)) << args << ": " << kind << " is not documented";
+    checked_.insert(example);
+    expect_alike(examples_.at(example), json, kind);
+  }
+
+  const std::map<std::string, Json> examples_ = documented();
+  std::set<std::string> checked_;
+};
+
+TEST_F(Documents, are_what_the_documentation_says) {
+  check("version");
+  check("disk create vm-1 --size 8M --location n1,n2 --meta os=debian");
+  check("disk list");
+  check("disk info vm-1");
+  lose_members("vm-1", {"n2"});
+  for (const char* args :
+       {"disk rename vm-1 vm-2", "disk rename vm-2 vm-1", "disk hosts vm-1 --allow h1",
+        "disk hosts vm-1", "add_hypervisor vm-1 h1", "disk set vm-1 --meta a=b",
+        "disk resize vm-1 16M", "disk resize vm-1 16M", "lease show vm-1"}) {
+    check(args);
+  }
+  hold("vm-1", "h1");
+  for (const char* args : {"disk list",
+                           "disk info vm-1",
+                           "disk map vm-1",
+                           "stat vm-1",
+                           "disk stats vm-1",
+                           "get_statistics vm-1",
+                           "disk verify vm-1",
+                           "sync vm-1",
+                           "synchronize vm-1",
+                           "ls",
+                           "node list",
+                           "node info n1",
+                           "node info n3",
+                           "host list",
+                           "lease show vm-1",
+                           "status",
+                           "errors",
+                           "get_error_state",
+                           "diag",
+                           "lease release vm-1 --force",
+                           "disk delete vm-1",
+                           "disk delete vm-1 --if-exists"}) {
+    check(args);
+  }
+  EXPECT_EQ(checked_.size(), examples_.size()) << "some example is printed by no command";
+}
+
+TEST_F(Documents, of_a_failure_do_not_exist) {
+  fails("-o json disk info vm-1", 3, "there is no disk named 'vm-1'");
+}
+
+TEST_F(Documents, of_a_verification_that_found_differences_are_printed) {
+  done("disk create vm-1 --size 8M --location n1,n2");
+  pb::Difference* difference = calls_.verify_progress[0].add_differences();
+  difference->set_block(1);
+  difference->add_nodes("n2");
+  const Outcome outcome = run("-o json disk verify vm-1");
+  EXPECT_EQ(outcome.status, 1);
+  const Json json = Json::parse(outcome.out);
+  expect_alike(examples_.at("disk_verify"), json, "disk_verify");
+  EXPECT_EQ(json["differences"][0]["block"], 1);
+}
+
+}  // namespace
+}  // namespace ukai::ctl

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash disable=SC2207
+#
+# Completion of ukaictl for bash: put it into /usr/share/bash-completion/completions/ukaictl, or source it.
+# Commands and options are static (tests/unit/ctl/completion_test.cpp keeps them equal to ukaictl's own);
+# names of disks, nodes and hosts are asked of the cluster, which must answer within a second.
+
+_ukaictl_ask() {
+  local -a globals=()
+  local i
+  for ((i = 1; i < COMP_CWORD; ++i)); do
+    case ${COMP_WORDS[i]} in
+      --metadata | --config) globals+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}") ;;
+    esac
+  done
+  "${COMP_WORDS[0]}" "${globals[@]}" --timeout 1 "$@" 2>/dev/null
+}
+
+_ukaictl_disks() { _ukaictl_ask ls; }
+_ukaictl_nodes() { _ukaictl_ask node list | awk 'NR > 1 { print $1 }'; }
+_ukaictl_hosts() { _ukaictl_ask host list | awk 'NR > 1 { print $1 }'; }
+
+# Finds the command that has been typed ("disk create"), and how many words without a dash follow it.
+_ukaictl_command() {
+  local i word
+  command="" positionals=0
+  for ((i = 1; i < COMP_CWORD; ++i)); do
+    word=${COMP_WORDS[i]}
+    case $word in
+      --config | --metadata | --timeout | -o | --output | --size | --block-size | --location | \
+        --replicas | --meta | --allow | --deny | --blocks | -s | -b | -l | -e)
+        ((++i))
+        continue
+        ;;
+      -h)
+        case $command in create_image | touch) ((++i)) ;; esac
+        continue
+        ;;
+      -*) continue ;;
+    esac
+    if [[ -z $command ]]; then
+      command=$word
+    elif [[ $command == disk || $command == node || $command == host || $command == lease ]]; then
+      command+=" $word"
+    else
+      ((++positionals))
+    fi
+  done
+}
+
+_ukaictl_options() {
+  case $1 in
+    "disk create")
+      echo "--size --block-size --location --stripe --replicas --force --meta" ;;
+    "disk delete") echo "--if-exists" ;;
+    "disk map") echo "--blocks" ;;
+    "disk hosts") echo "--allow --deny" ;;
+    "disk set") echo "--meta" ;;
+    "lease release") echo "--force" ;;
+    create_image | touch) echo "-s -b -l -h" ;;
+    synchronize) echo "-s -e -v" ;;
+  esac
+}
+
+# What the next word without a dash may be.
+_ukaictl_words() {
+  case $1 in
+    "")
+      echo "disk node host lease sync errors status diag version create_image touch" \
+        "destroy_image rm get_image_names ls get_image_info stat get_metadata get_statistics" \
+        "get_error_state synchronize add_hypervisor remove_hypervisor" ;;
+    disk) echo "create delete list info map stats verify resize rename hosts set" ;;
+    node) echo "list info" ;;
+    host) echo "list" ;;
+    lease) echo "show release" ;;
+    "node info") ((positionals == 0)) && _ukaictl_nodes ;;
+    "disk create" | create_image | touch) ;;
+    disk\ * | lease\ * | sync | destroy_image | rm | get_image_info | stat | get_metadata | \
+      get_statistics | synchronize)
+      [[ $1 != "disk list" ]] && ((positionals == 0)) && _ukaictl_disks ;;
+    add_hypervisor | remove_hypervisor)
+      if ((positionals == 0)); then _ukaictl_disks; elif ((positionals == 1)); then _ukaictl_hosts; fi ;;
+  esac
+}
+
+_ukaictl() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  local command positionals
+  COMPREPLY=()
+  _ukaictl_command
+  case $previous in
+    -o | --output) COMPREPLY=($(compgen -W "table json" -- "$current")) && return ;;
+    --config) COMPREPLY=($(compgen -f -- "$current")) && return ;;
+    --location | -l)
+      # NODE[,NODE…]: complete what follows the last comma.
+      local done_part=""
+      [[ $current == *,* ]] && done_part=${current%,*},
+      COMPREPLY=($(compgen -P "$done_part" -W "$(_ukaictl_nodes)" -- "${current##*,}"))
+      compopt -o nospace 2>/dev/null
+      return
+      ;;
+    --allow | --deny) COMPREPLY=($(compgen -W "$(_ukaictl_hosts)" -- "$current")) && return ;;
+    --block-size | -b) COMPREPLY=($(compgen -W "64KiB 1MiB 4MiB 64MiB" -- "$current")) && return ;;
+    --metadata | --timeout | --size | --replicas | --meta | --blocks) return ;;
+  esac
+  if [[ $current == -* ]]; then
+    COMPREPLY=($(compgen -W "$(_ukaictl_options "$command") --config --metadata --output --timeout --help" -- "$current"))
+  else
+    COMPREPLY=($(compgen -W "$(_ukaictl_words "$command")" -- "$current"))
+  fi
+}
+
+complete -F _ukaictl ukaictl
