@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/text.h"
+
 // The only file that knows CLI11, which is slow to compile. From top to bottom: helpers, then the
 // commands by group, then the parser.
 namespace ukai::ctl {
@@ -324,6 +326,18 @@ std::string path_of(const CLI::App& app) {
   return app.get_name();
 }
 
+/// CLI11 notices that a command is absent before it looks at what stands in its place.
+std::string what_is_wrong(const CLI::App& root, const CLI::ParseError& error) {
+  if (error.get_name() == "RequiredError" && !deepest(root).get_subcommands({}).empty()) {
+    for (const std::string& word : root.remaining(true)) {
+      if (!word.starts_with('-')) return fmt::format("there is no command '{}'", printable(word));
+    }
+    return "no command is given";
+  }
+  const std::string what = error.what();
+  return what.substr(0, what.find('\n'));
+}
+
 void collect_names(const CLI::App& app, const std::string& prefix,
                    std::vector<std::string>& names) {
   for (const CLI::App* command : app.get_subcommands({})) {
@@ -348,8 +362,7 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& args) {
   } catch (const CLI::CallForHelp&) {
     arguments.help = deepest(*parser).help();
   } catch (const CLI::ParseError& error) {
-    const std::string what = error.what();
-    return Error{Code::invalid, fmt::format("{} (see '{} --help')", what.substr(0, what.find('\n')),
+    return Error{Code::invalid, fmt::format("{} (see '{} --help')", what_is_wrong(*parser, error),
                                             path_of(*parser))};
   }
   return arguments;

@@ -61,6 +61,7 @@ class Disk {
  private:
   Task<Result<>> change_range(ByteRange range, IoOp op, Payload data);
   Task<Result<>> announce(pb::ChangeDiskRequest resize);
+  Task<Result<bool>> compare_block(BlockIndex block, pb::Difference& difference);
   Task<Result<bool>> block_differs(BlockIndex block, pb::Difference& difference);
 
   DiskCore core_;

@@ -4,12 +4,14 @@
 #include <algorithm>
 
 #include "disk/disk.h"
+#include "disk/requests.h"
 
 namespace ukai {
 namespace {
 
 using namespace std::chrono_literals;
 constexpr Duration report_interval = 500ms;
+constexpr Duration verify_patience = 10s;
 constexpr std::size_t verify_parallel = 4;
 constexpr std::uint64_t verify_report_blocks = 64;
 
@@ -56,7 +58,22 @@ Task<Result<>> Disk::sync(std::function<bool(const pb::SyncProgress&)> progress)
 }
 
 /// Holds the block still, asks every in-sync replica for its hash, and compares.
+/// A node that has just lost its session gets it back within moments: worth another try.
 Task<Result<bool>> Disk::block_differs(BlockIndex block, pb::Difference& difference) {
+  const TimePoint deadline = core_.now() + verify_patience;
+  for (;;) {
+    const std::uint64_t ticket = core_.changed.ticket();
+    difference.Clear();
+    auto differs = co_await compare_block(block, difference);
+    const bool passing =
+        !differs && (differs.code() == Code::unreachable || differs.code() == Code::not_admitted ||
+                     differs.code() == Code::stale);
+    if (!passing || core_.stop_reason() || core_.now() >= deadline) co_return differs;
+    co_await core_.changed.wait(ticket, core_.now() + report_interval);
+  }
+}
+
+Task<Result<bool>> Disk::compare_block(BlockIndex block, pb::Difference& difference) {
   const Geometry geometry = core_.geometry();
   auto view = co_await core_.map.load(block, geometry);
   if (!view) co_return view.error();
@@ -65,6 +82,7 @@ Task<Result<bool>> Disk::block_differs(BlockIndex block, pb::Difference& differe
   if (!guard.holds()) co_return Error{Code::io, "a write to a block does not end"};
   std::vector<Task<Result<pb::HashReply>>> asking;
   std::vector<std::string> names;
+  std::vector<std::pair<std::size_t, Session>> asked;
   {
     std::lock_guard lock(core_.mutex);
     for (std::size_t index : core_.members.in_sync((*view)->locations(block))) {
@@ -79,11 +97,15 @@ Task<Result<bool>> Disk::block_differs(BlockIndex block, pb::Difference& differe
       request.set_length(static_cast<std::uint32_t>(range.size_bytes()));
       asking.push_back(replica.link->hash(std::move(request)));
       names.push_back(replica.node.str());
+      asked.emplace_back(index, replica.session);
     }
   }
   auto hashes = co_await gather(std::move(asking));
   for (std::size_t i = 0; i < hashes.size(); ++i) {
     if (!hashes[i]) {
+      if (ends_session(hashes[i].code())) {
+        core_.session_failed(asked[i].first, asked[i].second, hashes[i].error());
+      }
       co_return Error{hashes[i].code(), "node " + names[i] + ": " + hashes[i].error().what};
     }
     if (hashes[i]->hashes() != hashes[0]->hashes()) difference.add_nodes(names[i]);

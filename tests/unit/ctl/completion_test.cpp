@@ -3,11 +3,11 @@
 
 #include <array>
 #include <cstdio>
-#include <filesystem>
 #include <set>
 #include <sstream>
 
 #include "ctl/arguments.h"
+#include "unit/ctl/source_folder.h"
 
 namespace ukai::ctl {
 namespace {
@@ -30,8 +30,8 @@ Finished shell(const std::string& command) {
 }
 
 std::string completion(const std::string& arguments) {
-  const auto here = std::filesystem::absolute(__FILE__).parent_path();
-  const auto script = here / "../../../tools/completion/ukaictl.bash";
+  const auto here = source_folder() / "tests/unit/ctl";
+  const auto script = source_folder() / "tools/completion/ukaictl.bash";
   return "bash '" + (here / "completion_test.sh").string() + "' '" + script.string() + "' " +
          arguments;
 }

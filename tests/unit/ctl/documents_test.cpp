@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Keeps docs/ukaictl-json.md true: each example there has the shape of what ukaictl prints.
-#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 
 #include "unit/ctl/ctl_fixture.h"
+#include "unit/ctl/source_folder.h"
 
 namespace ukai::ctl {
 namespace {
@@ -16,8 +16,7 @@ using Json = nlohmann::json;
 
 /// The examples of the documentation, by kind.
 std::map<std::string, Json> documented() {
-  const auto here = std::filesystem::absolute(__FILE__).parent_path();
-  std::ifstream file(here / "../../../docs/ukaictl-json.md");
+  std::ifstream file(source_folder() / "docs/ukaictl-json.md");
   EXPECT_TRUE(file.good());
   std::map<std::string, Json> examples;
   std::string text;
