@@ -15,10 +15,12 @@ namespace {
 /// How long we go on when somebody else is in the way for a moment.
 class Patience {
  public:
-  explicit Patience(std::chrono::milliseconds limit)
-      : end_(std::chrono::steady_clock::now() + limit) {}
-  /// Waits a little; false when the time is over.
+  explicit Patience(Context& context)
+      : environment_(context.environment()),
+        end_(std::chrono::steady_clock::now() + context.settings().timeout) {}
+  /// Waits a little; false when the time is over or the user has had enough.
   bool again() {
+    if (environment_.interrupted()) return false;
     if (std::chrono::steady_clock::now() + pause_ > end_) return false;
     std::this_thread::sleep_for(pause_);
     pause_ = std::min(pause_ * 2, pause_max);
@@ -27,6 +29,7 @@ class Patience {
 
  private:
   static constexpr std::chrono::milliseconds pause_max{200};
+  Environment& environment_;
   std::chrono::milliseconds pause_{10};
   std::chrono::steady_clock::time_point end_;
 };
@@ -235,7 +238,7 @@ Result<Changed> change_disk(Context& context, const std::string& name,
   auto id = DiskId::parse(entry->record.id());
   if (!id) return id.error();
   // 2. The holder changes it, or we do.
-  for (Patience patience(context.settings().timeout);;) {
+  for (Patience patience(context);;) {
     auto holder = find_holder(context, *id);
     if (!holder) return holder.error();
     Result<pb::DiskRecord> changed = entry->record;
@@ -256,7 +259,7 @@ Result<Changed> change_disk(Context& context, const std::string& name,
 
 Result<> delete_disk(Context& context, const DiskEntry& entry) {
   bool passing = false;
-  for (Patience patience(context.settings().timeout);;) {
+  for (Patience patience(context);;) {
     auto deleted = delete_once(context, entry.record, &passing);
     if (deleted || !passing || !patience.again()) return deleted;
   }
@@ -266,7 +269,7 @@ Result<> at_some_host(Context& context, const pb::DiskRecord& record,
                       const std::function<Result<>(const pb::HostRecord&)>& work) {
   auto id = DiskId::parse(record.id());
   if (!id) return id.error();
-  for (Patience patience(context.settings().timeout);;) {
+  for (Patience patience(context);;) {
     auto holder = find_holder(context, *id);
     if (!holder) return holder.error();
     Result<> done;

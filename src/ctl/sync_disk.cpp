@@ -17,9 +17,15 @@ Result<> sync_at(Context& context, const pb::HostRecord& host, const pb::DiskRec
   ProgressBar bar(environment.err, environment.err_is_terminal);
   pb::SyncDiskRequest request;
   request.set_disk_id(record.id());
+  bool first = true;
   auto progress = [&](const pb::SyncProgress& message) {
+    // A host reports on a schedule; only what is new is worth a line.
+    const bool news = first || message.blocks_done() != last.blocks_done() ||
+                      message.blocks_total() != last.blocks_total() ||
+                      message.bytes_moved() != last.bytes_moved();
+    first = false;
     last = message;
-    if (context.json() && !message.finished()) {
+    if (context.json() && news && !message.finished()) {
       context.print_now(sync_json("sync_progress", record.name(), message));
     }
     bar.update(message.blocks_done(), message.blocks_total());
