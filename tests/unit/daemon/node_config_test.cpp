@@ -75,7 +75,7 @@ TEST_F(NodeConfigFile, names_line_and_key_of_a_mistake) {
   EXPECT_EQ(mistake("id = \"n1\"\n", ""), ":1: key 'node.id': is missing");
   EXPECT_THAT(mistake("\"n1\"", "\"a/b\""), HasSubstr(":2: key 'node.id': "));
   EXPECT_THAT(mistake("\"n1\"", "1"), HasSubstr(":2: key 'node.id': "));
-  EXPECT_THAT(mistake("data_root", "dataroot"), HasSubstr("key 'node.data_root': is missing"));
+  EXPECT_EQ(mistake("data_root", "dataroot"), ":3: key 'node.dataroot': is unknown");
   EXPECT_THAT(mistake("127.0.0.1:7000", "127.0.0.1"),
               HasSubstr(":4: key 'node.listen': '127.0.0.1' is not HOST:PORT"));
   EXPECT_THAT(mistake("127.0.0.1:7000", "[::]:7000"), HasSubstr("key 'node.advertise': is needed"));
