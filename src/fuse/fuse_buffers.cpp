@@ -25,6 +25,7 @@ struct FuseBuffers::Shared {
     if (idle.empty()) return std::make_unique<Buffer>(nullptr);
     auto buffer = std::move(idle.back());
     idle.pop_back();
+    buffer->kept_ = false;
     return buffer;
   }
 
@@ -48,6 +49,7 @@ Bytes FuseBuffers::keep(const std::shared_ptr<Buffer>& owner, std::span<const st
   if (shared_->out.load(std::memory_order_relaxed) > buffers_pinned_max) {
     return Bytes::copy_of(data);
   }
+  owner->kept_ = true;
   return Bytes(owner, data);
 }
 

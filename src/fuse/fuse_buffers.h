@@ -35,15 +35,19 @@ class FuseBuffers {
     void* memory() const { return memory_; }
     /// libfuse allocates the memory at first use; it alone knows the size.
     void set_memory(void* memory) { memory_ = memory; }
+    /// Bytes over it were made since it was taken; only the thread that took it may ask.
+    bool kept() const { return kept_; }
 
    private:
+    friend class FuseBuffers;
     void* memory_;
+    bool kept_ = false;
   };
 
   /// A buffer to receive into; its memory may still be null.
   std::shared_ptr<Buffer> take();
 
-  /// Bytes over `data`, which lies in the buffer `owner` of this pool.
+  /// Bytes over `data`, which lies in the buffer `owner` of this pool. On the thread that took it.
   Bytes keep(const std::shared_ptr<Buffer>& owner, std::span<const std::byte> data);
 
  private:

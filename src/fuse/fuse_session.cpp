@@ -97,7 +97,7 @@ void FuseSession::Impl::receive() {
   pthread_setname_np(pthread_self(), "ukai-fuse");
   while (!stopping) {
     auto& buffer = fuse::current_buffer();
-    if (!buffer || buffer.use_count() > 1) buffer = shared.buffers.take();
+    if (!buffer || buffer->kept()) buffer = shared.buffers.take();
     fuse_buf received{};
     received.mem = buffer->memory();
     const int got = fuse_session_receive_buf(session, &received);

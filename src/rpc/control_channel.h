@@ -63,7 +63,6 @@ class ControlCall : public CompletionTag {
     thread_.hold();
     address_to(context_, peer.identity);
   }
-  virtual ~ControlCall() = default;
 
  protected:
   void set_deadline(Duration deadline) {

@@ -72,6 +72,7 @@ class DataClient::Core : public std::enable_shared_from_this<Core> {
   void broke(Call& call, std::string why);
   void received(Call& call, const Payload& message);
   void sent(Call& call, bool ok);
+  std::optional<Error> cannot_take() const;
   bool next_batch(Call& call);
   void arm_sweep();
   void sweep();
@@ -257,29 +258,31 @@ void DataClient::Core::broke(Call& call, std::string why) {
 }
 
 void DataClient::Core::submit(IoRequest request, Duration deadline, NodeLink::Done done) {
-  Call* call = nullptr;
-  std::optional<Error> refused;
-  bool idle = false;
-  {
-    std::lock_guard lock(mutex_);
-    if (state_ == State::closed) {
-      refused = Error{Code::shut_down, fmt::format("the link to {} is closed", options_.peer)};
-    } else if (state_ == State::pausing) {
-      refused = unreachable(last_error_);
-    } else if (in_flight_.full()) {
-      refused = unreachable("too many requests wait for it");
-    } else {
-      const TimePoint now = scheduler_.now();
-      InFlight::Request entry{std::move(done), now, now + deadline, is_small(request)};
-      queue_.push_back({in_flight_.add(std::move(entry)), std::move(request)});
-      arm_sweep();
-      idle = state_ == State::idle;
-      if (state_ == State::connected && !call_->writing_ && next_batch(*call_)) call = call_;
-    }
+  std::unique_lock lock(mutex_);
+  if (auto why = cannot_take()) {
+    lock.unlock();
+    return done(IoReply::failed(*why));
   }
-  if (refused) return done(IoReply::failed(*refused));
+  const TimePoint now = scheduler_.now();
+  InFlight::Request entry{std::move(done), now, now + deadline, is_small(request)};
+  queue_.push_back({in_flight_.add(std::move(entry)), std::move(request)});
+  arm_sweep();
+  const bool idle = state_ == State::idle;
+  Call* call = nullptr;
+  if (state_ == State::connected && !call_->writing_ && next_batch(*call_)) call = call_;
+  lock.unlock();
   if (call != nullptr) call->write();
   if (idle) connect(false);
+}
+
+/// Under mutex_: why a request fails at once.
+std::optional<Error> DataClient::Core::cannot_take() const {
+  if (state_ == State::closed) {
+    return Error{Code::shut_down, fmt::format("the link to {} is closed", options_.peer)};
+  }
+  if (state_ == State::pausing) return unreachable(last_error_);
+  if (in_flight_.full()) return unreachable("too many requests wait for it");
+  return std::nullopt;
 }
 
 /// Under mutex_: moves what goes into the next message to the call's batch and claims the stream's

@@ -16,10 +16,8 @@ namespace ukai {
 /// What a finished gRPC operation calls; its address is the operation's tag.
 class CompletionTag {
  public:
+  virtual ~CompletionTag() = default;
   virtual void complete(bool ok) = 0;
-
- protected:
-  ~CompletionTag() = default;
 };
 
 /// A tag that calls one member function of its owner.

@@ -92,7 +92,10 @@ ZooKeeperServer::~ZooKeeperServer() {
 
 std::string ZooKeeperServer::address() const { return "127.0.0.1:" + std::to_string(port_); }
 
-void ZooKeeperServer::pause() { ::kill(pid_, SIGSTOP); }
+void ZooKeeperServer::pause() {
+  ::kill(pid_, SIGSTOP);
+  waitpid(pid_, nullptr, WUNTRACED);  // until its last thread has stopped
+}
 void ZooKeeperServer::resume() { ::kill(pid_, SIGCONT); }
 
 void ZooKeeperServer::kill() {

@@ -50,8 +50,9 @@ class OpenDisk final : public ukai::OpenDisk {
     const std::size_t begin = std::min<std::size_t>(offset, bytes.size());
     const std::size_t end = std::min<std::size_t>(begin + length, bytes.size());
     // In several pieces, as blocks arrive from several nodes.
-    for (std::size_t at = begin; at < end; at += chunk_bytes) {
-      const std::size_t piece = std::min(chunk_bytes, end - at);
+    const std::size_t most = own_.cluster.read_piece_bytes;
+    for (std::size_t at = begin; at < end; at += most) {
+      const std::size_t piece = std::min(most, end - at);
       out.append(Bytes::copy_of(std::span(bytes).subspan(at, piece)));
     }
     co_return out;

@@ -40,6 +40,7 @@ class Cluster {
   std::atomic<std::size_t> largest_write{0};
   std::atomic<int> writes_now{0};
   std::atomic<int> writes_together_max{0};
+  std::atomic<std::size_t> read_piece_bytes{chunk_bytes};  ///< a read's data arrives in such pieces
   std::atomic<bool> refuse_opens{false};
   std::atomic<bool> metadata_away{false};
   std::atomic<bool> fail_writes{false};

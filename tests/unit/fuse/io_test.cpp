@@ -99,6 +99,15 @@ TEST_F(FuseIo, gets_a_mebibyte_in_one_request) {
   EXPECT_EQ(cluster_.writes, 1U);
 }
 
+TEST_F(FuseIo, answers_with_data_in_more_pieces_than_one_system_call_takes) {
+  mount();
+  File file(path("d"), O_RDWR | O_DIRECT);
+  const std::string data = pattern(1U << 20, 6);
+  ASSERT_EQ(write_at(*file, data, 0), 1 << 20);
+  cluster_.read_piece_bytes = 512;
+  EXPECT_TRUE(read_back(*file, 1U << 20, 0) == data);
+}
+
 TEST_F(FuseIo, takes_scattered_memory) {
   mount();
   File file(path("d"), O_RDWR);

@@ -4,9 +4,7 @@
 
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
-#include <csignal>
 #include <fstream>
 
 #include "unit/fuse/mounted.h"
@@ -111,25 +109,21 @@ TEST_F(FuseMount, tells_when_somebody_else_unmounts_it) {
 }
 
 TEST_F(FuseMount, removes_the_mount_of_a_daemon_that_was_killed) {
-  const pid_t child = fork();
-  if (child == 0) {
-    // A process of its own that mounts and is killed while mounted.
-    AsioScheduler scheduler(1);
-    fake::HostDisks disks(cluster_, "h1", nullptr);
-    FuseOptions options;
-    options.mount_point = point_;
-    auto session = FuseSession::mount(options, disks, nullptr);
-    std::ofstream(own("mounted")) << session.ok();
-    pause();
-    _exit(0);
-  }
-  for (int i = 0; i < 2000 && access(own("mounted").c_str(), F_OK) != 0; ++i) usleep(5000);
-  kill(child, SIGKILL);
-  waitpid(child, nullptr, 0);
+  // What its death leaves is a mount whose device nobody has open any more.
+  const auto device = fuse::mount_device(point_, FuseOptions());
+  ASSERT_TRUE(device.ok()) << device.error().what;
+  ::close(*device);
   struct stat found {};
   ASSERT_EQ(failure_of(stat(point_.c_str(), &found)), ENOTCONN);
   mount();
   EXPECT_EQ(failure_of(access(path("d").c_str(), F_OK)), 0);
+}
+
+TEST_F(FuseMount, leaves_the_mount_of_something_else_alone) {
+  ASSERT_EQ(::mount("none", point_.c_str(), "tmpfs", 0, "size=64k"), 0);
+  EXPECT_EQ(refusal(point_),
+            "mount point " + point_ + " is in use: 'none' of type tmpfs is mounted there");
+  EXPECT_EQ(umount2(point_.c_str(), 0), 0);
 }
 
 TEST_F(FuseMount, finds_mounts_in_mountinfo) {
