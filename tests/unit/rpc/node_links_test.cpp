@@ -270,7 +270,7 @@ TEST_P(GrpcNodeLinks, closing_the_link_ends_calls_under_way) {
   pb::HashRequest hash;
   *hash.mutable_ref() = ref();
   hash.set_generation(1);
-  hash.set_block(io(IoOp::write).block.value());
+  hash.set_block(raw(io(IoOp::write).block));
   hash.set_length(block_size);
   spawn_into<Result<pb::HashReply>>(link_->hash(hash), [&](Result<pb::HashReply> reply) {
     std::lock_guard lock(mutex);
