@@ -195,24 +195,32 @@ TEST_P(NodeLinks, carries_every_control_call) {
   EXPECT_FALSE(sync_wait(link_->pull(pull)).ok());
 }
 
-/// A gate that threads of the store wait at.
+/// A gate that threads of the store wait at. Opens when it is destroyed, and outlives who waited.
 class Gate {
  public:
-  ~Gate() { open(); }
+  ~Gate() {
+    open();
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return waiting_ == 0; });
+  }
   void pass() {
     std::unique_lock lock(mutex_);
-    opened_.wait(lock, [this] { return open_; });
+    ++waiting_;
+    changed_.wait(lock, [this] { return open_; });
+    --waiting_;
+    changed_.notify_all();
   }
   void open() {
     std::lock_guard lock(mutex_);
     open_ = true;
-    opened_.notify_all();
+    changed_.notify_all();
   }
 
  private:
   std::mutex mutex_;
-  std::condition_variable opened_;
+  std::condition_variable changed_;
   bool open_ = false;  // by mutex_
+  int waiting_ = 0;    // by mutex_
 };
 
 TEST_P(NodeLinks, a_device_that_hangs_costs_no_more_than_the_deadline) {
