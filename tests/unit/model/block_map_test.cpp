@@ -219,6 +219,8 @@ TEST(MapSegmentView, finds_the_set_at_each_side_of_a_run_border) {
   add_run(segment, 16373, 1, 2);
   const MapSegmentView view(segment);
   const std::uint64_t first = 2 * 16384;
+  EXPECT_EQ(view.blocks().begin, BlockIndex{first});
+  EXPECT_EQ(view.blocks().end, BlockIndex{first + 16384});
   EXPECT_EQ(view.set_of(BlockIndex{first}), 2U);
   EXPECT_EQ(view.set_of(BlockIndex{first + 1}), 0U);
   EXPECT_EQ(view.set_of(BlockIndex{first + 10}), 0U);
