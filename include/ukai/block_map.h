@@ -49,6 +49,8 @@ class MapSegmentView {
   /// `segment` has passed check_segment().
   explicit MapSegmentView(const pb::MapSegment& segment);
 
+  /// The blocks it describes: a whole segment, or less at the end of the disk.
+  BlockRange blocks() const { return {BlockIndex{first_block_}, BlockIndex{end_block_}}; }
   const std::vector<Location>& locations(BlockIndex block) const;
   /// Index into sets() of the block's replica set.
   std::size_t set_of(BlockIndex block) const;
@@ -72,6 +74,7 @@ class MapSegmentView {
     std::uint32_t cycle;
   };
   std::uint64_t first_block_ = 0;
+  std::uint64_t end_block_ = 0;
   std::vector<std::vector<Location>> sets_;
   std::vector<Run> runs_;
 };

@@ -52,7 +52,8 @@ std::optional<std::uint64_t> ExtentCursor::look(ByteRange block,
   for (const Extent& extent : extents) {
     const std::uint64_t begin = block.begin_bytes + extent.begin_bytes;
     const std::uint64_t end = std::min(block.begin_bytes + extent.end_bytes, block.end_bytes);
-    if (end <= at_bytes_) continue;
+    // The second: a node that speaks of bytes beyond its block is not believed.
+    if (end <= at_bytes_ || begin >= end) continue;
     if (data_) return std::max(at_bytes_, begin);
     if (at_bytes_ < begin) return at_bytes_;  // the hole before this extent
     at_bytes_ = end;

@@ -1,35 +1,65 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "disk/map_cache.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 namespace ukai {
+namespace {
+
+/// The first block behind `segment` in a disk of `geometry`.
+BlockIndex end_of(std::uint32_t segment, const Geometry& geometry) {
+  const std::uint64_t full = (segment + std::uint64_t{1}) * limits::segment_blocks;
+  return BlockIndex{std::min(full, geometry.block_count())};
+}
+
+/// The disk may have grown since the caller looked at its size: `geometry`, but with at least the
+/// blocks that the segment describes.
+Geometry with_blocks_of(const pb::MapSegment& segment, Geometry geometry) {
+  std::uint64_t blocks = 0;
+  for (const pb::MapRun& run : segment.runs()) blocks += run.blocks();
+  const std::uint64_t end =
+      segment.segment() * limits::segment_blocks + std::min(blocks, limits::segment_blocks);
+  geometry.size_bytes = std::max(geometry.size_bytes, end * geometry.block_size_bytes);
+  return geometry;
+}
+
+}  // namespace
 
 MapCache::View MapCache::find(BlockIndex block) const {
   std::lock_guard lock(mutex_);
   const auto found = views_.find(segment_of(block));
-  return found == views_.end() ? nullptr : found->second;
+  const bool has_it = found != views_.end() && found->second->blocks().contains(block);
+  return has_it ? found->second : nullptr;
 }
 
 Task<Result<MapCache::View>> MapCache::load(BlockIndex block, Geometry geometry) {
-  if (auto view = find(block)) co_return view;
-  auto entry = co_await catalog_.load_segment(disk_, segment_of(block));
+  const std::uint32_t segment = segment_of(block);
+  if (auto view = find(block); view && view->blocks().end >= end_of(segment, geometry)) {
+    co_return view;
+  }
+  auto entry = co_await catalog_.load_segment(disk_, segment);
   if (!entry) co_return entry.error();
-  auto fine = check_segment(entry->segment, geometry);
+  if (entry->segment.segment() != segment) {
+    co_return Error{Code::corrupt, fmt::format("map segment {} is in the place of segment {}",
+                                               entry->segment.segment(), segment)};
+  }
+  auto fine = check_segment(entry->segment, with_blocks_of(entry->segment, geometry));
   if (!fine) co_return fine.error();
   auto view = std::make_shared<const MapSegmentView>(entry->segment);
   std::lock_guard lock(mutex_);
-  co_return views_.emplace(segment_of(block), view).first->second;
+  View& kept = views_[segment];
+  // Another load may have been faster, and may have seen the disk larger.
+  if (!kept || kept->blocks().end < view->blocks().end) kept = std::move(view);
+  co_return kept;
 }
 
 std::vector<MapCache::View> MapCache::loaded() const {
   std::vector<View> out;
   std::lock_guard lock(mutex_);
-  for (const auto& [segment, view] : views_) out.push_back(view);
+  for (const auto& [index, view] : views_) out.push_back(view);
   return out;
-}
-
-void MapCache::forget(std::uint32_t segment) {
-  std::lock_guard lock(mutex_);
-  views_.erase(segment);
 }
 
 }  // namespace ukai

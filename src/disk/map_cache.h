@@ -13,20 +13,23 @@ namespace ukai {
 
 /// The block map of one attached disk, loaded a segment at a time on first use. Valid as long as
 /// the lease stands, since only its holder changes the map. Threads: safe from any.
+///
+/// Invariant: a block once found stays found. The map changes only as the disk grows, which adds
+/// blocks to its last segment; a view without them is replaced when somebody needs one with them.
 class MapCache {
  public:
   using View = std::shared_ptr<const MapSegmentView>;  ///< shared: readers outlive a replacement
 
   MapCache(Catalog& catalog, DiskId disk) : catalog_(catalog), disk_(disk) {}
 
-  /// The loaded segment of `block`, or null.
+  /// The loaded segment that has `block`, or null.
   View find(BlockIndex block) const;
-  /// Loads when needed. Errors: corrupt (this disk's map is damaged), as Catalog's otherwise.
+  /// The segment with all blocks that it has in a disk of `geometry`, or more when the disk has
+  /// grown since. Loads when needed. Errors: corrupt (this disk's map is damaged), as Catalog's
+  /// otherwise.
   Task<Result<View>> load(BlockIndex block, Geometry geometry);
   /// Every segment loaded so far.
   std::vector<View> loaded() const;
-  /// Forgets a segment, after its record changed.
-  void forget(std::uint32_t segment);
 
  private:
   Catalog& catalog_;

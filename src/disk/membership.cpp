@@ -159,12 +159,9 @@ Task<Result<pb::DiskRecord>> Membership::change(pb::ChangeDiskRequest request) {
     if (!changed) co_return changed.error();
     auto segments = co_await grown_segments(base.record, *changed);
     if (!segments) co_return segments.error();
-    const std::uint32_t last_before =
-        segment_of(BlockIndex{base.record.size() / base.record.block_size() - 1});
     auto done = co_await commit(base, *changed, *segments);
     if (!done) co_return done.error();
     if (*done == Retry::yes) continue;
-    if (!segments->empty()) core_.map.forget(last_before);
     co_return *changed;
   }
 }

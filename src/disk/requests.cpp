@@ -46,6 +46,7 @@ bool ends_session(Code code) {
 Task<std::vector<Answer>> send_to_all(DiskCore& core, IoRequest request,
                                       std::vector<Target> targets) {
   std::vector<Answer> answers;
+  if (targets.empty()) co_return answers;
   if (targets.size() == 1) {
     Target target = targets.front();
     IoReply reply = co_await send_to(core, std::move(request), target);

@@ -48,9 +48,12 @@ Task<std::uint64_t> UsageCache::ask(pb::DiskRecord record) {
     const bool usable = segment.ok() && segment->segment.sets_size() > 0;
     copies = usable ? static_cast<std::uint64_t>(segment->segment.sets(0).nodes_size()) : 1;
     std::lock_guard lock(mutex_);
+    if (copies_.size() > disks_max) copies_.clear();
     copies_[record.id()] = copies;
   }
-  co_return total / std::max<std::uint64_t>(copies, 1);
+  // Who did not answer is taken to hold as much as the others do.
+  const auto members = static_cast<std::uint64_t>(record.members_size());
+  co_return total* members / answers / std::max<std::uint64_t>(copies, 1);
 }
 
 Task<std::uint64_t> UsageCache::allocated_bytes(pb::DiskRecord record) {

@@ -154,6 +154,7 @@ MapSegmentView::MapSegmentView(const pb::MapSegment& segment)
     runs_.push_back({begin, run.blocks(), run.first_set(), run.cycle()});
     begin += run.blocks();
   }
+  end_block_ = begin;
 }
 
 std::size_t MapSegmentView::set_of(BlockIndex block) const {

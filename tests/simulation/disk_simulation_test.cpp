@@ -27,6 +27,7 @@ struct Plan {
   bool stripe = false;
   std::uint32_t replicas = 0;
   int rounds = 40;
+  bool grows = false;  ///< the operator makes the disk larger all the time
 };
 
 /// One run of one seed.
@@ -59,6 +60,7 @@ class Run {
     // A member that nobody had needed so far is only now found to be away, and healed.
     EXPECT_TRUE(world_.scheduler.run_until([&] { return all_present(); }, 120s));
     for (const auto& violation : guest_.violations()) ADD_FAILURE() << violation;
+    EXPECT_EQ(grown_ > 0, plan_.grows);
     expect_equal_replicas();
     guest_.close();
     world_.scheduler.run_for(10s);
@@ -97,8 +99,20 @@ class Run {
     const TimePoint end = world_.scheduler.now() + time;
     while (world_.scheduler.now() < end) {
       guest_.act();
+      if (plan_.grows && world_.scheduler.below(20) == 0) grow();
       world_.scheduler.run_for(world_.scheduler.between(10us, 2ms));
     }
+  }
+
+  /// By one block; nobody waits for it, and it may fail.
+  void grow() {
+    size_bytes_ += block_bytes;
+    pb::ChangeDiskRequest request;
+    request.set_disk_id(disk_.to_string());
+    request.set_resize(size_bytes_);
+    spawn_into<Result<pb::ChangeDiskReply>>(
+        world_.hosts[host_]->disks->change_disk(std::move(request)),
+        [this](const Result<pb::ChangeDiskReply>& done) { grown_ += done.ok() ? 1 : 0; });
   }
 
   void fault() {
@@ -208,6 +222,8 @@ class Run {
   std::vector<pb::MapSegment> map_;
   std::set<std::pair<std::string, std::string>> cuts_;
   std::size_t host_ = 0;
+  std::uint64_t size_bytes_ = cells * Guest::cell_bytes;
+  std::uint64_t grown_ = 0;
 };
 
 std::uint64_t number(const char* variable, std::uint64_t otherwise) {
@@ -245,6 +261,11 @@ TEST(DiskSimulation, keeps_every_acknowledged_write_on_stripes_of_two_replicas) 
 
 TEST(DiskSimulation, serves_a_single_replica_again_when_its_node_is_back) {
   run_seeds({.nodes = 1, .hosts = 1, .replicas = 1}, 15);
+}
+
+TEST(DiskSimulation, keeps_every_acknowledged_write_while_the_disk_grows) {
+  run_seeds({.nodes = 3, .hosts = 1, .stripe = true, .replicas = 2, .rounds = 20, .grows = true},
+            3);
 }
 
 TEST(DiskSimulation, never_lets_two_hosts_write) { run_seeds({.nodes = 2, .hosts = 2}, 25); }

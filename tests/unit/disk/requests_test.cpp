@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "disk/requests.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "disk/copy.h"
+#include "disk/error_log.h"
+#include "fake_link.h"
+#include "unit/metadata/catalog_fixture.h"
+
+namespace ukai {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+DiskOptions options_of() {
+  DiskOptions options;
+  options.host = HostId("h1");
+  options.io_deadline = 700ms;
+  return options;
+}
+
+/// An attached disk on n1 and n2 whose sessions 11 and 12 stand.
+class RequestsTest : public test::CatalogTest {
+ protected:
+  RequestsTest() {
+    for (std::size_t i = 0; i < 2; ++i) {
+      links_.push_back(std::make_shared<test::FakeLink>());
+      Replica& replica = *core_.replicas[i];
+      replica.state = Replica::State::open;
+      replica.session = Session{11 + i};
+      replica.link = links_[i];
+    }
+  }
+  ~RequestsTest() override {
+    bool stopped = false;
+    spawn(clock_.stop(), [&] { stopped = true; });
+    scheduler.run_for(2s);
+    EXPECT_TRUE(stopped);
+  }
+
+  std::vector<Target> targets(std::size_t count) {
+    std::vector<Target> out;
+    for (std::size_t i = 0; i < count; ++i) {
+      Target target;
+      target.index = i;
+      target.session = core_.replicas[i]->session;
+      target.link = links_[i];
+      out.push_back(target);
+    }
+    return out;
+  }
+  void send(std::size_t count) {
+    IoRequest request;
+    request.op = IoOp::write;
+    spawn_into<std::vector<Answer>>(
+        send_to_all(core_, std::move(request), targets(count)),
+        [this](std::vector<Answer> answers) { answers_ = std::move(answers); });
+  }
+  bool open(std::size_t index) const {
+    return core_.replicas[index]->state == Replica::State::open;
+  }
+
+  test::FakeDirectory nodes_;
+  ErrorLog errors_;
+  LeaseClock clock_{a.coordination, scheduler};
+  DiskCore core_{DiskServices{a.catalog, nodes_, scheduler, clock_, errors_}, options_of(),
+                 *take(a, create("vm"))};
+  std::vector<std::shared_ptr<test::FakeLink>> links_;
+  std::optional<std::vector<Answer>> answers_;
+};
+
+TEST_F(RequestsTest, go_out_under_the_disks_epoch_and_each_targets_session) {
+  send(2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    ASSERT_THAT(links_[i]->asked, SizeIs(1));
+    const auto& asked = links_[i]->asked[0];
+    EXPECT_EQ(asked.request.disk, core_.id);
+    EXPECT_EQ(asked.request.epoch, core_.lease.epoch);
+    EXPECT_EQ(asked.request.session, (Session{11 + i}));
+    EXPECT_EQ(asked.deadline, 700ms);
+  }
+  links_[0]->answer(0, {});
+  links_[1]->answer(0, {});
+}
+
+TEST_F(RequestsTest, end_when_all_have_answered_in_whatever_order) {
+  send(2);
+  links_[1]->answer(0, {});
+  EXPECT_FALSE(answers_) << "one replica is not all replicas";
+  links_[0]->answer(0, IoReply::failed(Code::corrupt, "bad checksum"));
+  ASSERT_TRUE(answers_);
+  EXPECT_FALSE((*answers_)[0].reply.ok);
+  EXPECT_EQ((*answers_)[0].target.index, 0U);
+  EXPECT_TRUE((*answers_)[1].reply.ok);
+}
+
+TEST_F(RequestsTest, to_nobody_end_at_once) {
+  send(0);
+  ASSERT_TRUE(answers_);
+  EXPECT_THAT(*answers_, IsEmpty());
+}
+
+TEST_F(RequestsTest, that_time_out_end_the_session_of_the_silent_node_only) {
+  send(2);
+  links_[0]->answer(0, {});
+  links_[1]->answer(0, IoReply::failed(Code::unreachable, "no answer within 700 ms"));
+  EXPECT_TRUE(open(0));
+  EXPECT_FALSE(open(1));
+  ASSERT_THAT(errors_.entries(), SizeIs(1));
+  EXPECT_EQ(errors_.entries()[0].node(), "n2");
+  EXPECT_EQ(errors_.entries()[0].disk(), "vm");
+}
+
+TEST_F(RequestsTest, that_fail_late_do_not_end_the_session_that_came_after) {
+  send(1);
+  core_.replicas[0]->session = Session{99};
+  links_[0]->answer(0, IoReply::failed(Code::unreachable, "no answer"));
+  ASSERT_TRUE(answers_);
+  EXPECT_TRUE(open(0));
+}
+
+TEST_F(RequestsTest, that_end_a_session_end_its_healing) {
+  core_.replicas[0]->healing = true;
+  core_.replicas[0]->heal_left.insert(BlockIndex{1});
+  send(1);
+  links_[0]->answer(0, IoReply::failed(Code::stale, "epoch 1 is over"));
+  EXPECT_FALSE(core_.replicas[0]->healing);
+  EXPECT_THAT(core_.replicas[0]->heal_left, IsEmpty());
+}
+
+TEST_F(RequestsTest, ping_tells_whether_the_session_stands) {
+  std::optional<bool> stands;
+  spawn_into<bool>(ping(core_, 0, Session{11}), [&](bool yes) { stands = yes; });
+  ASSERT_THAT(links_[0]->asked, SizeIs(1));
+  EXPECT_EQ(links_[0]->asked[0].request.op, IoOp::ping);
+  links_[0]->answer(0, {});
+  EXPECT_EQ(stands, true);
+  core_.replicas[1]->link = nullptr;
+  EXPECT_FALSE(run(ping(core_, 1, Session{12})));
+}
+
+TEST(EndsSession, when_the_node_may_have_missed_it_but_not_when_it_answered_about_the_bytes) {
+  for (const Code code : {Code::corrupt, Code::no_space, Code::invalid, Code::not_found}) {
+    EXPECT_FALSE(ends_session(code)) << to_string(code);
+  }
+  for (const Code code : {Code::unreachable, Code::unknown, Code::stale, Code::not_admitted,
+                          Code::io, Code::refused, Code::shut_down}) {
+    EXPECT_TRUE(ends_session(code)) << to_string(code);
+  }
+}
+
+TEST(VersionsIn, are_cut_at_the_end_of_the_disk) {
+  pb::DirtyListReply reply;
+  auto add = [&](std::uint64_t begin, std::uint64_t end, std::uint64_t generation) {
+    pb::BlockSpan* span = reply.add_blocks();
+    span->set_begin(begin);
+    span->set_end(end);
+    span->set_generation(generation);
+  };
+  add(0, 2, 1);
+  add(9, ~std::uint64_t{0}, 2);
+  add(50, 60, 1);
+  const Geometry ten_blocks{10 * 4 * test::mib, 4 * test::mib};
+  EXPECT_THAT(versions_in(reply, ten_blocks),
+              testing::ElementsAre(BlockVersion{BlockIndex{0}, Generation{1}},
+                                   BlockVersion{BlockIndex{1}, Generation{1}},
+                                   BlockVersion{BlockIndex{9}, Generation{2}}));
+}
+
+TEST(ErrorLog, keeps_the_newest_256_first) {
+  ErrorLog log;
+  for (int i = 0; i < 300; ++i) log.add("n1", "vm", std::to_string(i));
+  const auto entries = log.entries();
+  ASSERT_THAT(entries, SizeIs(256));
+  EXPECT_EQ(entries.front().what(), "299");
+  EXPECT_EQ(entries.back().what(), "44");
+}
+
+}  // namespace
+}  // namespace ukai
