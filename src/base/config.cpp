@@ -297,7 +297,6 @@ Result<> ConfigReader::finish() const {
 }
 
 Result<Duration> parse_duration(std::string_view text) {
-  using std::chrono::duration_cast;
   const Error bad{Code::invalid,
                   fmt::format("'{}' is not a duration (use 500ms, 2s, 5m, 1h)", printable(text))};
   std::int64_t number = 0;
