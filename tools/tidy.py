@@ -19,8 +19,8 @@ from tidy_lib import cpp, programs, texts  # noqa: E402
 
 CHECKS: list[Callable[[], list[str]]] = [
     texts.licence_lines, texts.line_lengths, texts.file_lengths, texts.function_lengths,
-    texts.unfinished_work, cpp.await_traps, cpp.module_ladder, programs.formatted,
-    programs.shell_scripts, programs.python_style, programs.python_types,
+    texts.unfinished_work, cpp.await_traps, cpp.module_ladder, cpp.unused_names,
+    programs.formatted, programs.shell_scripts, programs.python_style, programs.python_types,
     programs.headers_compile_alone, programs.clang_tidy,
 ]
 

@@ -45,7 +45,7 @@ class MemberTable {
 /// `record` with member `node` missing from (epoch, sequence) on. The pair must be larger than that
 /// of any member that is missing already.
 pb::DiskRecord with_missing(pb::DiskRecord record, const NodeId& node, Epoch epoch,
-                            Sequence sequence, std::string reason);
+                            Sequence sequence, const std::string& reason);
 pb::DiskRecord with_present(pb::DiskRecord record, const NodeId& node);
 
 }  // namespace ukai

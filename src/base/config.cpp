@@ -42,7 +42,7 @@ std::string key_on_line(const std::vector<std::string_view>& lines, std::size_t 
   if (line == 0 || line > lines.size()) return {};
   const std::string_view own = trim(lines[line - 1]);
   if (own.empty() || own.front() == '[' || own.front() == '#') return {};
-  const std::string key(trim(own.substr(0, own.find('='))));
+  std::string key(trim(own.substr(0, own.find('='))));
   for (std::size_t i = line - 1; i-- > 0;) {
     const std::string_view above = trim(lines[i]);
     if (above.size() < 2 || above.front() != '[') continue;
@@ -297,7 +297,6 @@ Result<> ConfigReader::finish() const {
 }
 
 Result<Duration> parse_duration(std::string_view text) {
-  using std::chrono::duration_cast;
   const Error bad{Code::invalid,
                   fmt::format("'{}' is not a duration (use 500ms, 2s, 5m, 1h)", printable(text))};
   std::int64_t number = 0;

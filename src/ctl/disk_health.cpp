@@ -6,15 +6,11 @@
 #include <algorithm>
 #include <set>
 
+#include "ctl/disk_view.h"
 #include "ukai/types.h"
 
 namespace ukai::ctl {
 namespace {
-
-bool is_up(const NodesUp& nodes, const std::string& node) {
-  const auto found = nodes.find(node);
-  return found != nodes.end() && found->second;
-}
 
 std::string reason_of(const pb::Member& member, const NodesUp& nodes) {
   const auto node = nodes.find(member.node());

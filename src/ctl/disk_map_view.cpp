@@ -8,7 +8,7 @@ namespace ukai::ctl {
 namespace {
 
 std::string replica_text(const Replica& replica, bool colour) {
-  const std::string text = fmt::format("{}:{}", replica.node, replica.status);
+  std::string text = fmt::format("{}:{}", replica.node, replica.status);
   if (!colour) return text;
   const int code = replica.status == 'Y' ? 32 : replica.status == 'N' ? 31 : 33;
   return fmt::format("\x1b[{}m{}\x1b[0m", code, text);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/host_daemon.h"
 
-#include <chrono>
 #include <optional>
 
 #include "base/asio_scheduler.h"
 #include "base/log.h"
+#include "base/unix_time.h"
 #include "base/version.h"
 #include "daemon/host_registration.h"
 #include "daemon/state_folder.h"
@@ -21,15 +21,6 @@
 #include "rpc/registry_directory.h"
 
 namespace ukai {
-namespace {
-
-std::uint64_t unix_now_s() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count());
-}
-
-}  // namespace
-
 /// In the order in which they are made; they go the other way round, after stop().
 struct HostDaemon::Impl {
   std::optional<StateFolder> state;

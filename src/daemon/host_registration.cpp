@@ -1,21 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "daemon/host_registration.h"
 
-#include <random>
-
 #include "base/log.h"
+#include "daemon/process.h"
 #include "ukai/limits.h"
 
 namespace ukai {
-namespace {
-
-std::uint64_t random_incarnation() {
-  std::random_device random;
-  return (std::uint64_t{random()} << 32 | random()) | 1;  // 0 means "none"
-}
-
-}  // namespace
-
 HostRegistration::HostRegistration(Catalog& catalog, Scheduler& scheduler, StateFolder& state,
                                    pb::HostRecord record)
     : catalog_(catalog),

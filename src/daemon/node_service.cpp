@@ -5,14 +5,14 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <chrono>
 #include <fstream>
-#include <random>
 
 #include "base/async.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "base/unix_time.h"
 #include "base/version.h"
+#include "daemon/process.h"
 #include "rpc/io_handlers.h"
 #include "rpc/local_node_link.h"
 #include "rpc/node_control_service.h"
@@ -21,16 +21,6 @@
 
 namespace ukai {
 namespace {
-
-std::uint64_t unix_now_s() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count());
-}
-
-std::uint64_t random_incarnation() {
-  std::random_device random;
-  return (std::uint64_t{random()} << 32 | random()) | 1;  // 0 means "not alive"
-}
 
 Result<std::string> read_boot_id(const std::string& path) {
   std::ifstream file(path);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <random>
 #include <string>
 #include <thread>
 
@@ -27,6 +28,11 @@ void prepare_process() {
   const sigset_t set = stop_signals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+}
+
+std::uint64_t random_incarnation() {
+  std::random_device random;
+  return (std::uint64_t{random()} << 32 | random()) | 1;
 }
 
 void wait_for_stop() {

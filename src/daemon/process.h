@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string_view>
 
 /// What the two daemons do with their process.
@@ -10,6 +11,10 @@ namespace ukai {
 /// First thing in main(), before any thread: SIGTERM and SIGINT wait for wait_for_stop(), and a
 /// broken pipe is an error, not a death.
 void prepare_process();
+
+/// A number that tells this process from those before it; never 0, which means "none" and "not
+/// alive".
+std::uint64_t random_incarnation();
 
 /// Blocks until SIGTERM or SIGINT.
 void wait_for_stop();

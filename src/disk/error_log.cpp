@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "disk/error_log.h"
 
-#include <ctime>
+#include "base/unix_time.h"
 
 namespace ukai {
 
 void ErrorLog::add(const std::string& node, const std::string& disk, const std::string& what) {
   pb::ErrorEntry entry;
-  entry.set_unix_s(static_cast<std::uint64_t>(std::time(nullptr)));
+  entry.set_unix_s(unix_now_s());
   entry.set_node(node);
   entry.set_disk(disk);
   entry.set_what(what);

@@ -10,7 +10,7 @@ namespace ukai {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr Duration retry_pause = 100ms;
+constexpr Duration metadata_pause = 100ms;
 
 }  // namespace
 
@@ -42,7 +42,7 @@ Task<Result<Membership::Retry>> Membership::after_stale() {
       }
       if (entry.failed_with(Code::corrupt)) co_return entry.error();
     }
-    co_await sleep_for(core_.services.scheduler, retry_pause);
+    co_await sleep_for(core_.services.scheduler, metadata_pause);
   }
 }
 
@@ -67,7 +67,7 @@ Task<Result<Membership::Retry>> Membership::commit(DiskEntry base, pb::DiskRecor
     if (code == Code::stale) co_return co_await after_stale();
     if (code != Code::unreachable && code != Code::unknown) co_return done.error();
     // Not bounded by io_wait: what was promised to the guest depends on this record.
-    co_await sleep_for(core_.services.scheduler, retry_pause);
+    co_await sleep_for(core_.services.scheduler, metadata_pause);
   }
 }
 

@@ -141,7 +141,7 @@ void on_setattr(fuse_req_t raw, fuse_ino_t number, struct stat* asked, int to_se
     if (!handle) return request.fail(EBADF);
     request.hold(std::move(handle));
   }
-  spawn(set_attributes(mount, std::move(request), std::move(inode), std::move(setting)));
+  spawn(set_attributes(mount, std::move(request), std::move(inode), setting));
 }
 
 // -- the file system

@@ -37,8 +37,8 @@ struct AttributeChange {
 /// Threads: safe from any.
 class Inode {
  public:
-  Inode(std::uint64_t number_, DiskId disk_, DiskName name)
-      : number(number_), disk(disk_), name_(std::move(name)) {}
+  Inode(std::uint64_t inode_number, DiskId disk_id, DiskName name)
+      : number(inode_number), disk(disk_id), name_(std::move(name)) {}
 
   const std::uint64_t number;
   const DiskId disk;

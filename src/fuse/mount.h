@@ -16,7 +16,8 @@ namespace ukai::fuse {
 /// What the operations of one mount share.
 /// Threads: constant after construction, or safe from any by itself.
 struct Mount {
-  Mount(FuseOptions options_, HostDisks& disks_) : options(std::move(options_)), disks(disks_) {}
+  Mount(FuseOptions mount_options, HostDisks& host_disks)
+      : options(std::move(mount_options)), disks(host_disks) {}
 
   const FuseOptions options;
   HostDisks& disks;

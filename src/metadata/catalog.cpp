@@ -3,6 +3,7 @@
 // The tree's layout and its paths (docs/metadata-layout.md).
 #include "ukai/catalog.h"
 
+#include "base/unix_time.h"
 #include "metadata/catalog_io.h"
 #include "metadata/catalog_paths.h"
 

@@ -2,7 +2,6 @@
 #include "metadata/catalog_io.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "ukai/limits.h"
 #include "ukai/types.h"
@@ -71,10 +70,9 @@ Task<Result<>> commit_once(Coordination& coordination, Scheduler& scheduler, std
 
 std::string new_operation() { return DiskId::random().to_string(); }
 
-std::uint64_t unix_now_s() {
-  const auto since = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::seconds>(since).count());
+bool lost_race(const Result<>& done) {
+  return done.failed_with(Code::stale) || done.failed_with(Code::exists) ||
+         done.failed_with(Code::not_found);
 }
 
 bool concerns(const Error& error, const std::string& path) {

@@ -74,8 +74,8 @@ Task<Result<>> commit_once(Coordination& coordination, Scheduler& scheduler, std
 
 /// An id that no other operation has.
 std::string new_operation();
-/// Wall clock, for display only.
-std::uint64_t unix_now_s();
+/// Another changed the metadata first; the next look at it tells what to do.
+bool lost_race(const Result<>& done);
 /// `error` is about the step on `path`.
 bool concerns(const Error& error, const std::string& path);
 

@@ -3,6 +3,7 @@
 // Leases. catalog_disks.cpp says why they are sound.
 #include <utility>
 
+#include "base/unix_time.h"
 #include "metadata/catalog_io.h"
 #include "ukai/catalog.h"
 #include "ukai/limits.h"
@@ -22,12 +23,6 @@ Error held_by(const pb::DiskRecord& disk, const LeaseInfo& lease) {
 
 Error contended(DiskId disk) {
   return {Code::stale, Catalog::disk_path(disk) + " is changed by others again and again"};
-}
-
-/// Lost a race that the next look at the metadata resolves.
-bool lost_race(const Result<>& done) {
-  return done.failed_with(Code::stale) || done.failed_with(Code::exists) ||
-         done.failed_with(Code::not_found);
 }
 
 }  // namespace

@@ -13,11 +13,6 @@ namespace ukai {
 
 namespace {
 
-bool lost_race(const Result<>& done) {
-  return done.failed_with(Code::stale) || done.failed_with(Code::exists) ||
-         done.failed_with(Code::not_found);
-}
-
 Error contended(const std::string& path) {
   return {Code::stale, path + " is changed by others again and again"};
 }

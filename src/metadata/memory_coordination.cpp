@@ -455,13 +455,13 @@ void MemoryCoordination::thaw() {
   std::lock_guard lock(client_->server->mutex);
   client_->frozen = false;
   for (const auto& request : std::exchange(client_->hanging, {})) {
-    if (request->session == client_->session && client_->state == SessionState::connected) {
+    const bool of_this_session = request->session == client_->session;
+    const bool connected = client_->state == SessionState::connected;
+    if (connected && (of_this_session || !request->change())) {
       client_->execute_locked(request);
     } else if (request->change()) {
       // The server refuses what an expired session had sent.
       client_->answer_locked(*request, znode_error(Code::unknown, request->subject()));
-    } else if (client_->state == SessionState::connected) {
-      client_->execute_locked(request);
     } else if (!request->answered) {
       client_->waiting.push_back(request);
     }

@@ -85,7 +85,7 @@ std::vector<pb::MapSegment> grow_map(const pb::MapSegment& last, const Geometry&
                                      const Geometry& to) {
   assert(from.block_size_bytes == to.block_size_bytes && from.block_count() <= to.block_count());
   assert(last.segment() + 1 == from.segment_count() && last.runs_size() > 0);
-  const pb::MapRun run = last.runs(last.runs_size() - 1);
+  const pb::MapRun& run = last.runs(last.runs_size() - 1);
   pb::MapSegment grown = last;
   const std::uint64_t had = blocks_in_segment(from, last.segment());
   const std::uint64_t has = blocks_in_segment(to, last.segment());

@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <cassert>
-#include <ctime>
 #include <tuple>
+
+#include "base/unix_time.h"
 
 namespace ukai {
 
@@ -61,7 +62,7 @@ bool MemberTable::is_in_sync(std::size_t index, const std::vector<Location>& loc
 }
 
 pb::DiskRecord with_missing(pb::DiskRecord record, const NodeId& node, Epoch epoch,
-                            Sequence sequence, std::string reason) {
+                            Sequence sequence, const std::string& reason) {
   for (pb::Member& member : *record.mutable_members()) {
     assert(!member.missing() || std::make_tuple(member.since_epoch(), member.since_sequence()) <
                                     std::make_tuple(raw(epoch), raw(sequence)));
@@ -69,8 +70,8 @@ pb::DiskRecord with_missing(pb::DiskRecord record, const NodeId& node, Epoch epo
     member.set_missing(true);
     member.set_since_epoch(raw(epoch));
     member.set_since_sequence(raw(sequence));
-    member.set_reason(std::move(reason));
-    member.set_since_unix_s(static_cast<std::uint64_t>(std::time(nullptr)));
+    member.set_reason(reason);
+    member.set_since_unix_s(unix_now_s());
   }
   return record;
 }

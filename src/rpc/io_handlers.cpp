@@ -32,7 +32,8 @@ std::optional<IoReply> RoutingIoHandler::answer_now(const IoRequest& request) {
 }
 
 void RoutingIoHandler::start(IoRequest request, Done done) {
-  route(request.op)->start(std::move(request), std::move(done));
+  IoHandler* part = route(request.op);
+  part->start(std::move(request), std::move(done));
 }
 
 }  // namespace ukai

@@ -124,3 +124,18 @@ def module_ladder() -> list[str]:
                 found.append(f"{relative(path)}:{number}: {module} may not include "
                              f"{match.group(1)}")
     return found
+
+
+def unused_names() -> list[str]:
+    """Whatever a source borrows from another namespace, it uses."""
+    borrowed = re.compile(r"^\s*(?:using\s+[\w:]*?(?P<scope>\w+)::(?P<name>\w+);"
+                          r"|namespace\s+(?P<alias>\w+)\s*=)", re.MULTILINE)
+    found = []
+    for path in cpp_files():
+        code = without_text(text(path))
+        for match in borrowed.finditer(code) if path.suffix == ".cpp" else ():
+            name = match["alias"] or match["name"]
+            if name != match["scope"] and len(re.findall(rf"\b{name}\b", code)) == 1:
+                line = code.count("\n", 0, match.start("alias" if match["alias"] else "name")) + 1
+                found.append(f"{relative(path)}:{line}: nothing uses {name}")
+    return found

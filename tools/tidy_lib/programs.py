@@ -9,12 +9,13 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Callable, Iterable, TypeVar
 
-from .tree import (INCLUDE, ROOT, cpp_files, fingerprint, known_good, python_files, relative,
-                   remember_good, resolve, shell_files, text)
+from .tree import (INCLUDE, ROOT, STAMPS, cpp_files, fingerprint, known_good, python_files,
+                   relative, remember_good, resolve, shell_files, text)
 
 BUILDS = ("dev", "release")
+Work = TypeVar("Work")
 
 
 def _run(command: list[str]) -> list[str]:
@@ -26,9 +27,9 @@ def _run(command: list[str]) -> list[str]:
     return said or [f"{shlex.join(command)}: status {done.returncode}"]
 
 
-def _parallel(check: Callable[[Path], list[str]], paths: Iterable[Path]) -> list[str]:
+def _parallel(check: Callable[[Work], list[str]], work: Iterable[Work]) -> list[str]:
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
-        return [line for lines in pool.map(check, paths) for line in lines]
+        return [line for lines in pool.map(check, work) for line in lines]
 
 
 @lru_cache(maxsize=None)
@@ -42,14 +43,19 @@ def _compile_commands() -> dict[Path, list[str]]:
     raise SystemExit("tidy: configure first: cmake --preset dev")
 
 
+def _flags_of(command: list[str]) -> list[str]:
+    """Those that say what the source means: folders, macros, language, warnings."""
+    return [word for word in command if word.startswith(("-I", "-D", "-std", "-W", "-isystem"))
+            or (word.startswith("/") and not word.endswith((".cpp", ".o", "g++", "c++", "ccache")))]
+
+
 def _flags_of_neighbour(header: Path) -> list[str]:
     """What a source of the same module is compiled with; the contracts need only their folder."""
     commands = _compile_commands()
     near = [source for source in commands if source.parent == header.parent]
     command = commands[near[0]] if near else commands[next(
         source for source in sorted(commands) if "src/model/" in str(source))]
-    return [word for word in command if word.startswith(("-I", "-D", "-std", "-W", "-isystem"))
-            or (word.startswith("/") and not word.endswith((".cpp", ".o", "g++", "c++", "ccache")))]
+    return _flags_of(command)
 
 
 def _first_include_of_its_source(header: Path) -> bool:
@@ -86,25 +92,48 @@ def formatted() -> list[str]:
     return [f"{relative(Path(name))}:1: run clang-format -i on it" for name in sorted(bad)] or said
 
 
+def _batches(sources: Iterable[Path]) -> list[list[Path]]:
+    """Sources that one compilation can hold: of one module, with the same flags, with one main().
+    The largest come first, so that no processor is left with one of them at the end."""
+    batches: dict[str, list[Path]] = {}
+    for source in sources:
+        alone = source.stem if source.stem.endswith("_main") else ""
+        key = "\0".join([str(source.parent), alone, *_flags_of(_compile_commands()[source])])
+        batches.setdefault(key, []).append(source)
+    return sorted(batches.values(), key=len, reverse=True)
+
+
+def _clang_tidy_says(sources: list[Path]) -> list[str]:
+    """Checks the sources as one that includes them all, because nearly all of the time goes into
+    the headers that they share. When they cannot be compiled together (two have an internal
+    function of the same name), each is checked by itself."""
+    together = STAMPS / "batch" / f"{sources[0].parent.name}-{sources[0].stem}.cpp"
+    together.parent.mkdir(parents=True, exist_ok=True)
+    together.write_text("".join(f'#include "{source}"\n' for source in sources))
+    said = _run(["clang-tidy", "--quiet", "--checks=-bugprone-suspicious-include", str(together),
+                 "--", *_flags_of(_compile_commands()[sources[0]]),
+                 "-w"])  # compiler warnings are g++'s business
+    if len(sources) > 1 and any("clang-diagnostic-error" in line for line in said):
+        return [line for source in sources for line in _clang_tidy_says([source])]
+    return said
+
+
 def clang_tidy() -> list[str]:
     """clang-tidy with the list of .clang-tidy, over every source of src/."""
     rules = (ROOT / ".clang-tidy").read_text()
     commands = _compile_commands()
+    marks = {path: fingerprint(path, rules, *commands[path]) for path in cpp_files()
+             if path in commands and (ROOT / "src") in path.parents}
 
-    def check(source: Path) -> list[str]:
-        mark = fingerprint(source, rules, *commands[source])
-        if known_good("clang-tidy", mark):
-            return []
-        build = next(name for name in BUILDS
-                     if (ROOT / "build" / name / "compile_commands.json").exists())
-        said = _run(["clang-tidy", "-p", str(ROOT / "build" / build), "--quiet",
-                     "--extra-arg=-w", str(source)])  # compiler warnings are g++'s business
+    def check(sources: list[Path]) -> list[str]:
+        said = _clang_tidy_says(sources)
         if not said:
-            remember_good("clang-tidy", mark)
-        return [line for line in said if "warning" in line or "error" in line]
+            for source in sources:
+                remember_good("clang-tidy", marks[source])
+        return [line for line in said if "warning:" in line or "error:" in line] or said
 
-    return _parallel(check, [path for path in cpp_files()
-                             if path in commands and (ROOT / "src") in path.parents])
+    todo = _batches(path for path in marks if not known_good("clang-tidy", marks[path]))
+    return sorted(set(_parallel(check, todo)))
 
 
 def shell_scripts() -> list[str]:

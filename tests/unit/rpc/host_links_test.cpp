@@ -16,7 +16,6 @@ namespace ukai {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::HasSubstr;
 
 /// Answers what other hosts and ukaictl ask; the rest nobody calls here.
 class FakeDisks final : public HostDisks {
