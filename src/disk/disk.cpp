@@ -53,6 +53,7 @@ Task<void> Disk::abandon(Error error) {
 Task<Result<Payload>> Disk::read(ByteRange range) {
   core_.counters.reads += 1;
   core_.counters.read_bytes += range.size_bytes();
+  core_.counters.read_sizes.count(range.size_bytes());
   const auto parts = core_.geometry().split(range);
   Payload out;
   if (parts.size() == 1) {
@@ -102,6 +103,7 @@ Task<Result<>> Disk::change_range(ByteRange range, IoOp op, Payload data) {
 Task<Result<>> Disk::write(std::uint64_t offset_bytes, Payload data) {
   core_.counters.writes += 1;
   core_.counters.written_bytes += data.size();
+  core_.counters.write_sizes.count(data.size());
   const ByteRange range{offset_bytes, offset_bytes + data.size()};
   co_return co_await change_range(range, IoOp::write, std::move(data));
 }
@@ -209,6 +211,8 @@ pb::DiskStatusInfo Disk::status() {
   out->set_write_errors(counters.write_errors);
   out->set_healed_blocks(counters.healed_blocks);
   out->set_healed_bytes(counters.healed_bytes);
+  counters.read_sizes.fill(*out->mutable_read_sizes());
+  counters.write_sizes.fill(*out->mutable_write_sizes());
   return info;
 }
 

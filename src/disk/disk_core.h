@@ -15,6 +15,7 @@
 #include "disk/lease_clock.h"
 #include "disk/map_cache.h"
 #include "disk/range_locks.h"
+#include "disk/size_histogram.h"
 #include "ukai/catalog.h"
 #include "ukai/members.h"
 #include "ukai/node_link.h"
@@ -60,6 +61,7 @@ struct DiskCounters {
   std::atomic<std::uint64_t> read_bytes{0}, written_bytes{0};
   std::atomic<std::uint64_t> read_errors{0}, write_errors{0};
   std::atomic<std::uint64_t> healed_blocks{0}, healed_bytes{0};
+  SizeHistogram read_sizes, write_sizes;
 };
 
 /// What the parts of an attached disk share: one grant of its lease, one epoch.

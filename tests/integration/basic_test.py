@@ -30,6 +30,20 @@ def test_what_was_never_written_is_zero(shared: Cluster, name: str) -> None:
     shared.delete(name)
 
 
+def test_stats_count_requests_by_size(shared: Cluster, name: str) -> None:
+    disk = shared.create(name, "16MiB", "n1,n2")
+    with disk.open("r+b", buffering=0) as file:
+        for _ in range(3):
+            os.pwrite(file.fileno(), bytes(8192), 0)
+        os.pread(file.fileno(), 512, 0)
+        counters = shared.json("disk", "stats", name)["counters"]
+        assert (counters["writes"], counters["written_bytes"]) == (3, 3 * 8192)
+        assert sum(entry["count"] for entry in counters["write_sizes"]) == 3
+        assert sum(entry["count"] for entry in counters["read_sizes"]) == counters["reads"] >= 1
+        assert "8192" in shared.ctl("disk", "stats", name)
+    shared.delete(name)
+
+
 @pytest.mark.parametrize("offset,size", [
     (0, 1), (511, 2), (4095, 4098), (BLOCK - 1, 2), (BLOCK - 700, 2 * BLOCK + 1400),
     (16 * MIB - 513, 513)])

@@ -10,17 +10,18 @@ from files import MIB, pattern, read_at, write_at
 
 TIB = 1 << 40
 DISKS = 1000
+SLOW = 3  # times slower that a busy CI machine may be
 
 
 def test_a_disk_of_16_tib(shared: Cluster, name: str) -> None:
     metadata_before = shared.metadata_bytes()
     begin = time.monotonic()
     disk = shared.create(name, "16TiB", "n1,n2,n3", "--stripe", "--replicas", "2")
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 2 * SLOW
     assert shared.metadata_bytes() - metadata_before < 1_000_000
     begin = time.monotonic()
     with disk.open("r+b"):
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 1 * SLOW
     data = pattern(MIB)
     write_at(disk, 0, data)
     write_at(disk, 16 * TIB - MIB, data)
@@ -39,9 +40,9 @@ def test_a_thousand_disks_are_listed_within_a_second(shared: Cluster, name: str)
         listed = [disk["name"] for disk in shared.json("disk", "list")["disks"]]
         seconds = time.monotonic() - begin
         assert set(names) <= set(listed)
-        assert seconds < 1, f"{seconds:.2f} s"
+        assert seconds < 1 * SLOW, f"{seconds:.2f} s"
         begin = time.monotonic()
         assert set(names) <= {path.name for path in shared.mount().iterdir()}
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 1 * SLOW
         list(pool.map(lambda disk: shared.ctl("disk", "delete", disk), names))
     assert not set(names) & set(shared.ctl("ls").split())
