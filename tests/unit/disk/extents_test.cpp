@@ -7,7 +7,6 @@
 namespace ukai {
 namespace {
 
-using testing::ElementsAre;
 using testing::IsEmpty;
 
 constexpr bool data = true;
