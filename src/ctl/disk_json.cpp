@@ -151,6 +151,7 @@ std::string disk_stats_json(const std::string& name, const std::string& host,
   values["writes"] = counters.writes();
   values["flushes"] = counters.flushes();
   values["discards"] = counters.discards();
+  values["hedged_reads"] = counters.hedged_reads();
   values["read_bytes"] = counters.read_bytes();
   values["written_bytes"] = counters.written_bytes();
   values["read_errors"] = counters.read_errors();

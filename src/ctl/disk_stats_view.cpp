@@ -45,6 +45,7 @@ std::string disk_stats_text(const std::string& name, const std::string& host,
   text.add("disk", name);
   text.add("host", host);
   text.add("reads", std::to_string(counters.reads()));
+  text.add("hedged reads", std::to_string(counters.hedged_reads()));
   text.add("writes", std::to_string(counters.writes()));
   text.add("flushes", std::to_string(counters.flushes()));
   text.add("discards", std::to_string(counters.discards()));

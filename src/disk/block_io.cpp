@@ -109,7 +109,9 @@ bool BlockIo::count_applied(const std::vector<Answer>& answers) {
   bool all = true;
   std::lock_guard lock(core_.mutex);
   for (const Answer& answer : answers) {
-    if (answer.reply.ok) core_.replicas[answer.target.index]->changes_acked += 1;
+    Replica& replica = *core_.replicas[answer.target.index];
+    if (answer.reply.ok) replica.changes_acked += 1;
+    replica.pace.add(answer.took);
     all = all && answer.reply.ok;
   }
   return all;
@@ -266,8 +268,14 @@ Task<Result<Payload>> BlockIo::read_locked(BlockPart part, IoOp op) {
       request.generation = Generation{core_.entry.record.generation()};
     }
     std::optional<Error> damaged;
-    for (const Target& target : go->targets) {
-      IoReply reply = co_await send_to(core_, request, target);
+    for (std::size_t i = 0; i < go->targets.size(); ++i) {
+      const Target& target = go->targets[i];
+      IoReply reply;
+      if (op == IoOp::read && i + 1 < go->targets.size()) {
+        reply = co_await hedged_.read(request, target, go->targets[i + 1]);
+      } else {
+        reply = co_await send_to(core_, request, target);
+      }
       if (reply.ok) co_return std::move(reply.data);
       if (!ends_session(reply.code)) damaged = Error{reply.code, reply.what};
       log::warn("event=read_failed disk={} block={} node={} what=\"{}\"", core_.name(),

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "disk/disk_core.h"
+#include "disk/hedged_reads.h"
 #include "disk/membership.h"
 #include "disk/requests.h"
 
@@ -14,7 +15,8 @@ namespace ukai {
 /// (design.md rules 2, 4, 5; protocol.md "Reads").
 class BlockIo {
  public:
-  BlockIo(DiskCore& core, Membership& membership) : core_(core), membership_(membership) {}
+  BlockIo(DiskCore& core, Membership& membership)
+      : core_(core), membership_(membership), hedged_(core) {}
 
   Task<Result<Payload>> read(BlockPart part);
   /// `op` is write (data: part.length_bytes bytes) or zero (no data).
@@ -46,6 +48,7 @@ class BlockIo {
 
   DiskCore& core_;
   Membership& membership_;
+  HedgedReads hedged_;
 };
 
 }  // namespace ukai

@@ -197,7 +197,9 @@ Connector::Need Connector::need_of(std::size_t index) {
   if (core_.stopped) return Need::end;
   const Replica& replica = *core_.replicas[index];
   if (replica.state != Replica::State::open) return Need::session;
-  const bool wanted = core_.options.auto_heal || core_.heal_wanted.contains(index);
+  const bool asked = core_.heal_wanted.contains(index);
+  const bool rested = core_.now() >= replica.pace.heal_after;
+  const bool wanted = asked || (core_.options.auto_heal && rested);
   if (core_.members.missing(index) && wanted) return Need::healing;
   return Need::nothing;
 }

@@ -24,7 +24,8 @@ Disk::Disk(DiskServices services, DiskOptions options, Catalog::Taken taken)
       connector_(core_, membership_),
       healer_(core_, membership_, connector_),
       io_(core_, membership_),
-      flusher_(core_, membership_, connector_) {}
+      flusher_(core_, membership_, connector_),
+      pace_(core_, membership_, flusher_) {}
 
 Disk::~Disk() = default;
 
@@ -35,6 +36,7 @@ Task<Result<>> Disk::start() {
     core_.tasks.spawn(connector_.keep_open(i, healer_));
   }
   core_.tasks.spawn(flusher_.keep_clean());
+  core_.tasks.spawn(pace_.watch());
   co_return Unit{};
 }
 
@@ -211,6 +213,7 @@ pb::DiskStatusInfo Disk::status() {
   out->set_write_errors(counters.write_errors);
   out->set_healed_blocks(counters.healed_blocks);
   out->set_healed_bytes(counters.healed_bytes);
+  out->set_hedged_reads(counters.hedged_reads);
   counters.read_sizes.fill(*out->mutable_read_sizes());
   counters.write_sizes.fill(*out->mutable_write_sizes());
   return info;

@@ -10,6 +10,7 @@
 #include "disk/flusher.h"
 #include "disk/healer.h"
 #include "disk/membership.h"
+#include "disk/pace_watch.h"
 
 namespace ukai {
 
@@ -70,6 +71,7 @@ class Disk {
   Healer healer_;
   BlockIo io_;
   Flusher flusher_;
+  PaceWatch pace_;
 };
 
 }  // namespace ukai

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -21,6 +22,28 @@
 #include "ukai/node_link.h"
 
 namespace ukai {
+
+/// How long a member took to change data lately, and what follows from it (PaceWatch).
+struct Pace {
+  Duration total{};  ///< of `samples` changes since the last look
+  std::uint32_t samples = 0;
+  int strikes = 0;         ///< looks in a row that found it slow
+  Duration pause{};        ///< last pause before it was healed again
+  TimePoint heal_after{};  ///< it is not healed before
+
+  void add(Duration took) {
+    total += took;
+    ++samples;
+  }
+  std::optional<Duration> mean() const {
+    if (samples == 0) return std::nullopt;
+    return total / samples;
+  }
+  void forget() {
+    total = {};
+    samples = 0;
+  }
+};
 
 /// One member node of an attached disk, as the holder stands with it. All fields but the first two
 /// are guarded by DiskCore::mutex.
@@ -52,6 +75,7 @@ struct Replica {
   std::string control_address;
   int rank = 0;  ///< smaller is nearer
   std::string last_error;
+  Pace pace;
 
   bool fenced() const { return !boot_id.empty(); }
 };
@@ -59,6 +83,7 @@ struct Replica {
 struct DiskCounters {
   std::atomic<std::uint64_t> reads{0}, writes{0}, flushes{0}, discards{0};
   std::atomic<std::uint64_t> read_bytes{0}, written_bytes{0};
+  std::atomic<std::uint64_t> hedged_reads{0};  ///< reads that were asked of a second replica
   std::atomic<std::uint64_t> read_errors{0}, write_errors{0};
   std::atomic<std::uint64_t> healed_blocks{0}, healed_bytes{0};
   SizeHistogram read_sizes, write_sizes;

@@ -18,8 +18,6 @@ std::vector<Flusher::Due> Flusher::due_now() {
   return due;
 }
 
-/// True when every block of the member that may have been changed is in sync on some other open
-/// member.
 bool Flusher::replaceable(std::size_t index) {
   const auto views = core_.map.loaded();
   std::lock_guard lock(core_.mutex);
@@ -104,8 +102,9 @@ Task<Result<>> Flusher::flush() {
     const auto answers = co_await send_to_all(core_, std::move(request), std::move(ask));
     std::lock_guard lock(core_.mutex);
     for (const Answer& answer : answers) {
-      if (!answer.reply.ok) continue;
       Replica& replica = *core_.replicas[answer.target.index];
+      replica.pace.add(answer.took);
+      if (!answer.reply.ok) continue;
       if (replica.session != answer.target.session) continue;
       for (const Due& one : due) {
         if (one.index == replica.index) {

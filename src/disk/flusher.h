@@ -25,6 +25,9 @@ class Flusher {
   Task<bool> clean();
   /// Runs clean() at every clean interval in which something changed, until the disk stops.
   Task<void> keep_clean();
+  /// True when every block of the member that may have been changed is in sync on some other open
+  /// member.
+  bool replaceable(std::size_t index);
 
  private:
   struct Due {
@@ -34,7 +37,6 @@ class Flusher {
   std::vector<Due> due_now();
   /// Splits what is still due into those to ask now and those that are away.
   void sort_out(std::vector<Due>& due, std::vector<Target>& ask, std::vector<std::size_t>& away);
-  bool replaceable(std::size_t index);
   bool take_lost_writes();
   bool all_present_open();
 

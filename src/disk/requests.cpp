@@ -9,7 +9,7 @@ namespace {
 /// Collects the answers of one fan-out. shared_ptr: each link's callback holds on to it.
 struct FanOut {
   explicit FanOut(std::vector<Target> targets) : left(targets.size()) {
-    for (Target& target : targets) answers.push_back({std::move(target), {}});
+    for (Target& target : targets) answers.push_back({std::move(target), {}, {}});
   }
   std::atomic<std::size_t> left;
   std::vector<Answer> answers;
@@ -49,16 +49,20 @@ Task<std::vector<Answer>> send_to_all(DiskCore& core, IoRequest request,
   if (targets.empty()) co_return answers;
   if (targets.size() == 1) {
     Target target = targets.front();
+    const TimePoint begin = core.now();
     IoReply reply = co_await send_to(core, std::move(request), target);
-    answers.push_back({std::move(target), std::move(reply)});
+    answers.push_back({std::move(target), std::move(reply), core.now() - begin});
     co_return answers;
   }
   auto fan_out = std::make_shared<FanOut>(std::move(targets));
+  const TimePoint begin = core.now();
+  const Scheduler& clock = core.services.scheduler;
   for (std::size_t i = 0; i < fan_out->answers.size(); ++i) {
     const Target& target = fan_out->answers[i].target;
     target.link->submit(under_session(core, request, target.session), core.options.io_deadline,
-                        [fan_out, i](IoReply reply) {
+                        [fan_out, i, begin, &clock](IoReply reply) {
                           fan_out->answers[i].reply = std::move(reply);
+                          fan_out->answers[i].took = clock.now() - begin;
                           if (fan_out->left.fetch_sub(1, std::memory_order_acq_rel) == 1) {
                             fan_out->all.resolve(true);
                           }

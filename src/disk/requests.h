@@ -18,6 +18,7 @@ struct Target {
 struct Answer {
   Target target;
   IoReply reply;
+  Duration took{};  ///< from sending to this answer
 };
 
 /// Sends `request` to all targets at once, under their sessions, and returns when each has answered

@@ -4,10 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "attached_fixture.h"
 #include "disk/copy.h"
-#include "disk/error_log.h"
-#include "fake_link.h"
-#include "unit/metadata/catalog_fixture.h"
 
 namespace ukai {
 namespace {
@@ -16,43 +14,8 @@ using namespace std::chrono_literals;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-DiskOptions options_of() {
-  DiskOptions options;
-  options.host = HostId("h1");
-  options.io_deadline = 700ms;
-  return options;
-}
-
-/// An attached disk on n1 and n2 whose sessions 11 and 12 stand.
-class RequestsTest : public test::CatalogTest {
+class RequestsTest : public test::AttachedFixture {
  protected:
-  RequestsTest() {
-    for (std::size_t i = 0; i < 2; ++i) {
-      links_.push_back(std::make_shared<test::FakeLink>());
-      Replica& replica = *core_.replicas[i];
-      replica.state = Replica::State::open;
-      replica.session = Session{11 + i};
-      replica.link = links_[i];
-    }
-  }
-  ~RequestsTest() override {
-    bool stopped = false;
-    spawn(clock_.stop(), [&] { stopped = true; });
-    scheduler.run_for(2s);
-    EXPECT_TRUE(stopped);
-  }
-
-  std::vector<Target> targets(std::size_t count) {
-    std::vector<Target> out;
-    for (std::size_t i = 0; i < count; ++i) {
-      Target target;
-      target.index = i;
-      target.session = core_.replicas[i]->session;
-      target.link = links_[i];
-      out.push_back(target);
-    }
-    return out;
-  }
   void send(std::size_t count) {
     IoRequest request;
     request.op = IoOp::write;
@@ -60,16 +23,7 @@ class RequestsTest : public test::CatalogTest {
         send_to_all(core_, std::move(request), targets(count)),
         [this](std::vector<Answer> answers) { answers_ = std::move(answers); });
   }
-  bool open(std::size_t index) const {
-    return core_.replicas[index]->state == Replica::State::open;
-  }
 
-  test::FakeDirectory nodes_;
-  ErrorLog errors_;
-  LeaseClock clock_{a.coordination, scheduler};
-  DiskCore core_{DiskServices{a.catalog, nodes_, scheduler, clock_, errors_}, options_of(),
-                 *take(a, create("vm"))};
-  std::vector<std::shared_ptr<test::FakeLink>> links_;
   std::optional<std::vector<Answer>> answers_;
 };
 
