@@ -282,6 +282,8 @@ Task<bool> Connector::join_late(std::size_t index) {
 }
 
 Task<bool> Connector::tell_missing() {
+  // One at a time: of two that overtake each other, the later one's news would be taken back.
+  auto guard = co_await telling_.lock();
   bool all = true;
   for (std::size_t i = 0; i < core_.replicas.size(); ++i) {
     pb::SetMissingRequest request;
