@@ -48,6 +48,7 @@ class Connector {
 
   DiskCore& core_;
   Membership& membership_;
+  AsyncMutex telling_;
 };
 
 }  // namespace ukai

@@ -34,7 +34,9 @@ class Flusher {
   std::vector<Due> due_now();
   /// Splits what is still due into those to ask now and those that are away.
   void sort_out(std::vector<Due>& due, std::vector<Target>& ask, std::vector<std::size_t>& away);
-  bool replaceable(std::size_t index);
+  /// The flush itself; what was lost before is for flush() to say.
+  Task<Result<>> flush_all();
+  bool replaceable(std::size_t index, const std::vector<std::size_t>& not_by = {});
   bool take_lost_writes();
   bool all_present_open();
 

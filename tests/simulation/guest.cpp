@@ -40,8 +40,9 @@ Task<void> Guest::open_on(std::size_t host, std::uint64_t era) {
     if (opened.ok()) {
       if (era != era_) co_return;
       handle_ = *opened;
-      // The nodes refuse whatever the former host still sends.
-      model_.abandon(begun);
+      // The nodes refuse whatever another host still sends. The same one goes on with it.
+      if (host != opened_on_) model_.abandon(begun);
+      opened_on_ = host;
       world_.trace("guest: has opened");
       co_return;
     }
@@ -154,7 +155,7 @@ Task<void> Guest::do_read(std::shared_ptr<OpenDisk> handle, Range range, std::ui
 void Guest::finish_change(const Change& change, const Result<>& done) {
   const Range& range = change.range;
   ended(fmt::format("change {}+{}", range.first, range.count), change.since, change.era, done);
-  if (done.ok() && change.era != era_ && handle_) {
+  if (done.ok() && change.host != opened_on_ && handle_) {
     complain("a write through a host was acknowledged after another host had taken over");
     return;
   }
@@ -170,7 +171,7 @@ void Guest::finish_change(const Change& change, const Result<>& done) {
 
 Task<void> Guest::do_write(Range range, std::uint64_t era) {
   const auto handle = handle_;
-  Change change{range, {}, era, world_.scheduler.now()};
+  Change change{range, {}, era, host_, world_.scheduler.now()};
   std::string bytes(range.count * cell_bytes, '\0');
   for (std::size_t i = 0; i < range.count; ++i) {
     const std::uint64_t value = ++last_value_;
@@ -188,7 +189,7 @@ Task<void> Guest::do_write(Range range, std::uint64_t era) {
 
 Task<void> Guest::do_zero(Range range, std::uint64_t era) {
   const auto handle = handle_;
-  Change change{range, {}, era, world_.scheduler.now()};
+  Change change{range, {}, era, host_, world_.scheduler.now()};
   for (std::size_t i = 0; i < range.count; ++i) {
     change.writes.push_back(model_.issued(range.first + i, 0));
   }

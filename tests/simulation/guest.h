@@ -54,6 +54,7 @@ class Guest {
     Range range;
     std::vector<std::uint64_t> writes;  ///< their names in the model
     std::uint64_t era;
+    std::size_t host;
     TimePoint since;
   };
   Range pick();
@@ -79,6 +80,7 @@ class Guest {
   std::shared_ptr<OpenDisk> reader_;
   bool reader_opening_ = false;
   std::size_t host_ = 0;
+  std::size_t opened_on_ = 0;
   std::uint64_t era_ = 0;  ///< grows with each move; what an older one still does is abandoned
   std::uint64_t last_value_ = 0;
   std::size_t under_way_ = 0;
