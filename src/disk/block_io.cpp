@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/mutation.h"
 #include "disk/copy.h"
 
 namespace ukai {
@@ -38,6 +39,7 @@ BlockIo::Plan BlockIo::plan_read(const std::vector<Location>& locations) {
       aside.members.push_back(index);
     }
   }
+  if (mutated(Mutation::reads_any_replica)) add_all_open(locations, go);
   if (go.targets.empty()) return Wait{};
   if (!aside.members.empty()) return aside;
   if (go.targets.size() > 1) {
@@ -46,6 +48,19 @@ BlockIo::Plan BlockIo::plan_read(const std::vector<Location>& locations) {
     });
   }
   return go;
+}
+
+/// For mutations: whoever is open, in sync or not; of the locations, or of all members.
+void BlockIo::add_all_open(const std::vector<Location>& locations, Go& go) {
+  for (const auto& replica : core_.replicas) {
+    const bool here = std::any_of(locations.begin(), locations.end(),
+                                  [&](const Location& at) { return at.node == replica->node; });
+    const bool known = std::any_of(go.targets.begin(), go.targets.end(), [&](const Target& target) {
+      return target.index == replica->index;
+    });
+    if (known || replica->state != Replica::State::open) continue;
+    if (here || locations.empty()) go.targets.insert(go.targets.begin(), target_of(*replica, true));
+  }
 }
 
 /// A change goes to all in-sync replicas, and to those that are being healed.
@@ -76,6 +91,7 @@ BlockIo::Plan BlockIo::plan_change(const std::vector<Location>& locations) {
       go.targets.push_back(target_of(replica, false));
     }
   }
+  if (mutated(Mutation::writes_where_not_asked)) add_all_open({}, go);
   return go;
 }
 
@@ -151,6 +167,7 @@ Task<Result<>> BlockIo::after_failures(BlockIndex block, std::vector<Answer> ans
     }
   }
   if (held_in_sync(block, answers)) {
+    if (mutated(Mutation::acks_unrecorded_failure)) co_return Unit{};
     auto marked = co_await membership_.ensure_missing(std::move(failed), std::move(reason));
     if (!marked) co_return marked;
     again = !held_in_sync(block, answers);
@@ -167,8 +184,9 @@ Task<Result<>> BlockIo::change(BlockPart part, IoOp op, Payload data) {
   const ByteRange range = core_.geometry().range_of(part);
   const TimePoint deadline = core_.now() + core_.options.io_wait;
   // 1. Overlapping changes have one order on all replicas.
-  auto guard =
-      co_await core_.locks.acquire(range, RangeLocks::Mode::exclusive, core_.options.io_wait);
+  const auto mode =
+      mutated(Mutation::overlaps_writes) ? RangeLocks::Mode::shared : RangeLocks::Mode::exclusive;
+  auto guard = co_await core_.locks.acquire(range, mode, core_.options.io_wait);
   if (!guard.holds()) co_return io_error(part.block, "an earlier write to it does not end");
   IoRequest request;
   request.op = op;

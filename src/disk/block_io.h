@@ -37,6 +37,7 @@ class BlockIo {
 
   Plan plan_read(const std::vector<Location>& locations);
   Plan plan_change(const std::vector<Location>& locations);
+  void add_all_open(const std::vector<Location>& locations, Go& go);
   Target target_of(const Replica& replica, bool required) const;
   Task<Result<Go>> next_plan(BlockIndex block, bool changes, TimePoint deadline);
   bool count_applied(const std::vector<Answer>& answers);

@@ -37,7 +37,8 @@ Task<CopyOutcome> copy_block(DiskCore& core, BlockVersion version, std::size_t s
     request.set_source_node(from.node.str());
     request.set_source_data_address(from.data_address);
     request.set_source_control_address(from.control_address);
-    request.set_rate_bytes_per_s(core.options.heal_rate_bytes_per_s);
+    // Other copies hold the block's range, so the guest may be waiting for them.
+    if (to.healing) request.set_rate_bytes_per_s(core.options.heal_rate_bytes_per_s);
     request.set_missing_mask(core.members.missing_mask() & ~(std::uint64_t{1} << target));
     if (to.healing) request.set_from_sequence(to.forward_from);
     const Geometry geometry{core.entry.record.size(), core.entry.record.block_size()};

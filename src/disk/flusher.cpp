@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/mutation.h"
 
 namespace ukai {
 
@@ -11,22 +12,28 @@ std::vector<Flusher::Due> Flusher::due_now() {
   std::vector<Due> due;
   std::lock_guard lock(core_.mutex);
   for (const auto& replica : core_.replicas) {
-    if (replica->changes_acked > replica->changes_flushed) {
-      due.push_back({replica->index, replica->changes_acked});
-    }
+    // One that was never fenced under this epoch may hold what the last holder acknowledged; its
+    // first fence counts as a change.
+    const std::uint64_t changes = std::max<std::uint64_t>(replica->changes_acked, 1);
+    if (changes > replica->changes_flushed) due.push_back({replica->index, changes});
   }
   return due;
 }
 
-bool Flusher::replaceable(std::size_t index) {
+bool Flusher::replaceable(std::size_t index, const std::vector<std::size_t>& not_by) {
   const auto views = core_.map.loaded();
   std::lock_guard lock(core_.mutex);
   for (const auto& view : views) {
     for (const auto& locations : view->sets()) {
       const auto in_sync = core_.members.in_sync(locations);
-      if (std::find(in_sync.begin(), in_sync.end(), index) == in_sync.end()) continue;
+      const bool here = std::any_of(locations.begin(), locations.end(), [&](const Location& at) {
+        return at.node == core_.replicas[index]->node;
+      });
+      const bool current = std::find(in_sync.begin(), in_sync.end(), index) != in_sync.end();
+      if (!(not_by.empty() ? current : here)) continue;
       const bool other = std::any_of(in_sync.begin(), in_sync.end(), [&](std::size_t member) {
-        return member != index && core_.replicas[member]->state == Replica::State::open;
+        return member != index && core_.replicas[member]->state == Replica::State::open &&
+               std::find(not_by.begin(), not_by.end(), member) == not_by.end();
       });
       if (!other) return false;
     }
@@ -34,16 +41,20 @@ bool Flusher::replaceable(std::size_t index) {
   return true;
 }
 
+/// Where another replica holds them too, nothing is lost: this one is healed from there. One that
+/// has lost writes itself, since the last flush, is no such replica.
 bool Flusher::take_lost_writes() {
-  bool lost = false;
-  for (const auto& replica : core_.replicas) {
-    {
-      std::lock_guard lock(core_.mutex);
-      if (!std::exchange(replica->lost_writes, false)) continue;
+  std::vector<std::size_t> losers;
+  {
+    std::lock_guard lock(core_.mutex);
+    for (const auto& replica : core_.replicas) {
+      if (replica->lost_writes) losers.push_back(replica->index);
     }
-    // Where another replica holds them too, nothing is lost: this one is healed from there.
-    lost = lost || !replaceable(replica->index);
   }
+  bool lost = false;
+  for (std::size_t index : losers) lost = lost || !replaceable(index, losers);
+  std::lock_guard lock(core_.mutex);
+  for (std::size_t index : losers) core_.replicas[index]->lost_writes = false;
   return lost;
 }
 
@@ -75,6 +86,17 @@ void Flusher::sort_out(std::vector<Due>& due, std::vector<Target>& ask,
 }
 
 Task<Result<>> Flusher::flush() {
+  auto done = co_await flush_all();
+  if (!done) co_return done;
+  if (take_lost_writes()) {
+    co_return Error{Code::io,
+                    "flush: acknowledged writes were lost when the only replica's machine crashed"};
+  }
+  co_return Unit{};
+}
+
+Task<Result<>> Flusher::flush_all() {
+  if (mutated(Mutation::flushes_nothing)) co_return Unit{};
   const TimePoint deadline = core_.now() + core_.options.io_wait;
   auto due = due_now();
   for (;;) {
@@ -113,10 +135,6 @@ Task<Result<>> Flusher::flush() {
       }
     }
   }
-  if (take_lost_writes()) {
-    co_return Error{Code::io,
-                    "flush: acknowledged writes were lost when the only replica's machine crashed"};
-  }
   co_return Unit{};
 }
 
@@ -140,7 +158,8 @@ Task<bool> Flusher::clean() {
   const ByteRange all{0, core_.geometry().size_bytes};
   co_await core_.locks.drain(all);
   // 2. It is durable on all that are present, and whoever is missing has what it missed on record.
-  auto flushed = co_await flush();
+  // The guest's own flush is the one that says what was lost.
+  auto flushed = co_await flush_all();
   if (!flushed || !co_await connector_.tell_missing() || !all_present_open()) co_return false;
   // 3. The nodes may forget it.
   bool all_cleaned = true;

@@ -26,8 +26,8 @@ class Flusher {
   /// Runs clean() at every clean interval in which something changed, until the disk stops.
   Task<void> keep_clean();
   /// True when every block of the member that may have been changed is in sync on some other open
-  /// member.
-  bool replaceable(std::size_t index);
+  /// member, those of `not_by` aside.
+  bool replaceable(std::size_t index, const std::vector<std::size_t>& not_by = {});
 
  private:
   struct Due {
@@ -37,6 +37,8 @@ class Flusher {
   std::vector<Due> due_now();
   /// Splits what is still due into those to ask now and those that are away.
   void sort_out(std::vector<Due>& due, std::vector<Target>& ask, std::vector<std::size_t>& away);
+  /// The flush itself; what was lost before is for flush() to say.
+  Task<Result<>> flush_all();
   bool take_lost_writes();
   bool all_present_open();
 

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "base/log.h"
+#include "base/mutation.h"
 #include "disk/requests.h"
 
 namespace ukai {
@@ -195,6 +196,12 @@ Task<bool> Healer::copy_some(std::shared_ptr<Attempt> attempt) {
     bool copied = false;
     const auto source = source_for(core_, version.block, attempt->index);
     if (source && alive(*attempt)) {
+      const ByteRange range = core_.geometry().range_of(version.block);
+      const bool holds = mutated(Mutation::holds_guest_while_healing);
+      const Duration patience = holds ? core_.options.io_wait : Duration::zero();
+      auto held = core_.locks.acquire(range, RangeLocks::Mode::exclusive, patience);
+      std::optional<RangeLocks::Guard> guard;
+      if (holds) guard.emplace(co_await std::move(held));
       const auto outcome = co_await copy_block(core_, version, *source, attempt->index);
       copied = outcome.ok;
       if (!copied) {

@@ -7,38 +7,15 @@
 #include <utility>
 
 #include "metadata/callbacks.h"
+#include "metadata/memory_request.h"
 #include "metadata/memory_tree.h"
 #include "metadata/znode_rules.h"
 
 namespace ukai {
 
-namespace {
-
-struct Answer {
-  Znode znode;
-  std::vector<std::string> names;
-};
-
-struct Request {
-  enum class Kind { get, children, commit, sync };
-
-  Kind kind = Kind::sync;
-  std::string path;
-  std::vector<Op> ops;
-  OneShot<Result<Answer>> answer;
-  // By the server's mutex.
-  Scheduler::TimerId timer{};
-  bool timed = false;
-  bool answered = false;
-  std::int64_t session = 0;  // under which it was sent
-
-  bool change() const { return kind == Kind::commit; }
-  const std::string& subject() const { return change() ? ops.front().path : path; }
-};
-
-using RequestPtr = std::shared_ptr<Request>;
-
-}  // namespace
+using memory::Answer;
+using memory::Request;
+using memory::RequestPtr;
 
 struct MemoryZooKeeper::Impl {
   /// One mutex for the server and all of its clients: this is for tests.
@@ -80,6 +57,7 @@ struct MemoryCoordination::Client : std::enable_shared_from_this<Client> {
   void end_session_at_server_locked();
   void suspend_locked();
   void notify_all_locked();
+  void catch_up_locked();
   void close();
 
   const std::shared_ptr<MemoryZooKeeper::Impl> server;
@@ -93,6 +71,7 @@ struct MemoryCoordination::Client : std::enable_shared_from_this<Client> {
   bool session_ended = false;  // at the server; the client hears of it when it is connected
   bool link_up = true;
   bool frozen = false;
+  std::optional<MemoryTree> past;  // what a server that lags still answers with
   bool closed = false;
   std::uint64_t suspensions = 0;
   std::deque<RequestPtr> waiting;  // for a connection
@@ -121,7 +100,7 @@ std::vector<std::string> MemoryZooKeeper::paths() const {
 void MemoryZooKeeper::Impl::notify_locked(const MemoryTree::Touched& touched) {
   for (MemoryCoordination::Client* client : clients) {
     // Without a connection nothing arrives; everybody is told when it is back.
-    if (!client->link_up) continue;
+    if (!client->link_up || client->past) continue;
     for (const auto& watch : client->watches) {
       if (touched.nodes.contains(watch.path) ||
           (watch.children && touched.children.contains(watch.path))) {
@@ -157,6 +136,8 @@ void MemoryCoordination::Client::start_timer_locked(const RequestPtr& request) {
 }
 
 void MemoryCoordination::Client::execute_locked(const RequestPtr& request) {
+  // A server answers no client with less than that one's own changes.
+  if (request->change() || request->kind == Request::Kind::sync) catch_up_locked();
   if (!request->change()) {
     answer_locked(*request, result_locked(*request));
     return;
@@ -180,12 +161,13 @@ void MemoryCoordination::Client::execute_locked(const RequestPtr& request) {
 
 Result<Answer> MemoryCoordination::Client::result_locked(const Request& request) {
   Answer answer;
+  const MemoryTree& tree = past ? *past : server->tree;
   if (request.kind == Request::Kind::get) {
-    auto znode = server->tree.get(request.path);
+    auto znode = tree.get(request.path);
     if (!znode) return znode.error();
     answer.znode = std::move(*znode);
   } else if (request.kind == Request::Kind::children) {
-    auto names = server->tree.children(request.path);
+    auto names = tree.children(request.path);
     if (!names) return names.error();
     answer.names = std::move(*names);
   }
@@ -264,6 +246,7 @@ void MemoryCoordination::Client::session_ended_locked() {
 }
 
 void MemoryCoordination::Client::open_session_locked() {
+  past.reset();
   session = server->next_session++;
   set_state_locked(SessionState::connected);
   notify_all_locked();
@@ -275,6 +258,7 @@ void MemoryCoordination::Client::end_session_at_server_locked() {
 }
 
 void MemoryCoordination::Client::suspend_locked() {
+  past.reset();
   link_up = false;
   if (state == SessionState::connected) set_state_locked(SessionState::suspended);
   for (const auto& request : std::exchange(hanging, {})) {
@@ -298,6 +282,12 @@ void MemoryCoordination::Client::suspend_locked() {
 
 void MemoryCoordination::Client::notify_all_locked() {
   for (const auto& watch : watches) Watcher::notify(watch.watcher, *events);
+}
+
+void MemoryCoordination::Client::catch_up_locked() {
+  if (!past) return;
+  past.reset();
+  notify_all_locked();
 }
 
 void MemoryCoordination::Client::close() {
@@ -466,6 +456,16 @@ void MemoryCoordination::thaw() {
       client_->waiting.push_back(request);
     }
   }
+}
+
+void MemoryCoordination::lag() {
+  std::lock_guard lock(client_->server->mutex);
+  if (!client_->past) client_->past = client_->server->tree;
+}
+
+void MemoryCoordination::catch_up() {
+  std::lock_guard lock(client_->server->mutex);
+  client_->catch_up_locked();
 }
 
 void MemoryCoordination::lose_next_reply() {

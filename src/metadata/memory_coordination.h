@@ -79,6 +79,11 @@ class MemoryCoordination final : public Coordination {
   /// order even if the caller has given up by then (as a stopped server does).
   void freeze();
   void thaw();
+  /// The server that this client is connected to falls behind the others: reads are answered with
+  /// what was so then, and watches are silent, until catch_up(), sync(), a change of the client's
+  /// own, or a new connection.
+  void lag();
+  void catch_up();
   /// The next change is applied and answered with unknown.
   void lose_next_reply();
   /// The next change is not applied and answered with unknown.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/mutation.h"
 #include "node/node_core.h"
 #include "ukai/limits.h"
 
@@ -84,6 +85,10 @@ std::optional<IoReply> NodeCore::read(DiskState& disk, const IoRequest& request,
   auto data = store_.read(key_of(request), static_cast<std::uint32_t>(request.offset_bytes),
                           request.length_bytes, inline_only);
   if (!data.ok()) {
+    if (mutated(Mutation::returns_damage) && data.failed_with(Code::corrupt))
+      data = std::optional<Payload>(Payload::zeros(request.length_bytes));
+  }
+  if (!data.ok()) {
     complain(disk, data.error());
     return IoReply::failed(data.error());
   }
@@ -110,7 +115,8 @@ std::optional<IoReply> NodeCore::change(DiskState& disk, const IoRequest& reques
   // 1. Durably in the active set, and in the missed set of each member that will lack this.
   const LogKey key{request.block, request.generation};
   const Touch touch{request.epoch, request.sequence};
-  if (!disk.log.touch_if_logged(key, request.missing_mask, touch)) {
+  const bool logs = !mutated(Mutation::logs_nothing);
+  if (logs && !disk.log.touch_if_logged(key, request.missing_mask, touch)) {
     if (inline_only) return std::nullopt;
     auto logged = disk.log.touch(key, request.missing_mask, touch);
     if (!logged.ok()) {
@@ -138,7 +144,7 @@ std::optional<IoReply> NodeCore::change(DiskState& disk, const IoRequest& reques
     complain(disk, applied.error());
     return IoReply::failed(applied.error());
   }
-  if (copy) copy->covered.add(range);
+  if (copy && !mutated(Mutation::copies_over_new_writes)) copy->covered.add(range);
   counters_.writes.fetch_add(1, std::memory_order_relaxed);
   counters_.written_bytes.fetch_add(request.length_bytes, std::memory_order_relaxed);
   return IoReply{};

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "base/mutation.h"
+
 namespace ukai {
 namespace {
 
@@ -23,7 +25,7 @@ Result<> DiskState::check(Epoch epoch, Session session) const {
   const bool exact_session = session != Session{0};
   const bool older =
       epoch < record.epoch || (exact_session && epoch == record.epoch && session < record.session);
-  if (older)
+  if (older && !mutated(Mutation::serves_old_sessions))
     return Error{
         Code::stale,
         fmt::format("{}: epoch {} session {} is over, this node has seen {} session {}", text(),

@@ -328,6 +328,28 @@ void MemoryBlockStore::set_hook(std::function<void(Op, const BlockKey&)> hook) {
   hook_ = std::move(hook);
 }
 
+std::string MemoryBlockStore::contents(BlockKey key) const {
+  const std::lock_guard lock(mutex_);
+  const auto disk = disks_.find(key.disk);
+  if (disk == disks_.end()) return {};
+  std::string bytes(disk->second.block_size_bytes, '\0');
+  const auto block = disk->second.blocks.find(key);
+  if (block == disk->second.blocks.end()) return bytes;
+  for (const auto& [index, sector] : block->second.cached)
+    std::memcpy(bytes.data() + std::size_t{index} * sector_bytes, sector->data(), sector_bytes);
+  return bytes;
+}
+
+std::vector<BlockKey> MemoryBlockStore::blocks(DiskId disk_id) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<BlockKey> out;
+  const auto disk = disks_.find(disk_id);
+  if (disk == disks_.end()) return out;
+  for (const auto& [key, block] : disk->second.blocks)
+    if (!block.cached.empty()) out.push_back(key);
+  return out;
+}
+
 std::uint64_t MemoryBlockStore::calls(Op op) const {
   const std::lock_guard lock(mutex_);
   return calls_[index_of(op)];

@@ -62,6 +62,10 @@ class MemoryBlockStore final : public BlockStore {
   void set_capacity(std::uint64_t capacity_bytes);
   /// Runs before each call of an op, with no lock held: a place for tests to stop a thread.
   void set_hook(std::function<void(Op, const BlockKey&)> hook);
+  /// What the block reads as, and which blocks of the disk hold something: for tests that look
+  /// behind the node's back; no fault is met and no call counted.
+  std::string contents(BlockKey key) const;
+  std::vector<BlockKey> blocks(DiskId disk) const;
   /// Number of calls so far, failed ones included.
   std::uint64_t calls(Op op) const;
 

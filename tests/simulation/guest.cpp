@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <cstring>
 
 namespace ukai::sim {
@@ -11,112 +10,121 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr std::size_t operations_max = 8;
-constexpr std::size_t cells_max = 8;
+constexpr std::size_t cells_max = 12;
 
 }  // namespace
 
-std::string Model::read(std::size_t cell, std::uint64_t value) {
-  Cell& known = cells_[cell];
-  if (value == known.settled) return "";
-  if (!known.open.contains(value)) {
-    return fmt::format("cell {} reads {}, expected {} or one of {} open writes", cell, value,
-                       known.settled, known.open.size());
-  }
-  // It has been seen: from now on it is what the cell holds, and the others may still come.
-  known.open.erase(value);
-  known.settled = value;
-  return "";
-}
-
-/// UKAI_TRACE=1: what the guest does, for the replay of one seed.
-void Guest::trace(const std::string& what) const {
-  static const bool wanted = std::getenv("UKAI_TRACE") != nullptr;
-  if (!wanted) return;
-  const auto since = world_.scheduler.now().time_since_epoch();
-  fmt::print("{:10.6f} era {} {}\n", std::chrono::duration<double>(since).count(), era_, what);
+void Guest::complain(const std::string& what) {
+  world_.trace("VIOLATION: " + what);
+  violations_.push_back(what);
 }
 
 void Guest::move_to(std::size_t host) {
-  trace(fmt::format("moves to host {}", host));
+  world_.trace(fmt::format("guest: opens on {}", world_.hosts[host]->id.str()));
   ++era_;
+  host_ = host;
   handle_.reset();
-  std::fill(in_use_.begin(), in_use_.end(), 0);
   spawn(open_on(host, era_));
+}
+
+void Guest::close() {
+  handle_.reset();
+  reader_.reset();
+  reader_host_.reset();
 }
 
 Task<void> Guest::open_on(std::size_t host, std::uint64_t era) {
   while (era == era_) {
+    const std::uint64_t begun = model_.now();
     auto opened = co_await world_.hosts[host]->disks->open(disk_, OpenMode::read_write);
     if (opened.ok()) {
-      if (era == era_) handle_ = *opened;
-      trace(fmt::format("opened for era {}", era));
+      if (era != era_) co_return;
+      handle_ = *opened;
+      // The nodes refuse whatever another host still sends. The same one goes on with it.
+      if (host != opened_on_) model_.abandon(begun);
+      opened_on_ = host;
+      world_.trace("guest: has opened");
       co_return;
     }
     co_await sleep_for(world_.scheduler, 100ms);
   }
 }
 
-/// A range that no other operation of this guest is at odds with: a guest that overlaps its own
-/// unfinished writes gets what it deserves, and the model need not say what.
-std::optional<Guest::Range> Guest::pick(bool exclusive) {
+Guest::Range Guest::pick() {
   const std::size_t first = world_.scheduler.below(cells_);
-  const std::size_t count = 1 + world_.scheduler.below(std::min(cells_max, cells_ - first));
-  for (std::size_t i = first; i < first + count; ++i) {
-    if (in_use_[i] < 0 || (exclusive && in_use_[i] > 0)) return std::nullopt;
-  }
-  return Range{first, count};
+  const std::size_t border_end = (first / border_cells + 1) * border_cells;
+  const std::size_t count = 1 + world_.scheduler.below(std::min(cells_max, border_end - first));
+  return {first, count};
 }
 
-void Guest::begin(Range range, int by) {
-  ++under_way_;
-  for (std::size_t i = range.first; i < range.first + range.count; ++i) in_use_[i] += by;
-}
-
-void Guest::end(Range range, int by, std::uint64_t era) {
-  --under_way_;
-  ++completed_;
-  if (era != era_) return;
-  for (std::size_t i = range.first; i < range.first + range.count; ++i) in_use_[i] -= by;
+std::uint64_t Guest::offset_of(std::size_t cell) const {
+  const std::uint64_t border = (cell / border_cells + 1) * std::uint64_t{block_bytes_};
+  return border - border_cells / 2 * cell_bytes + cell % border_cells * cell_bytes;
 }
 
 void Guest::act() {
   if (!handle_ || under_way_ >= operations_max) return;
-  const std::uint64_t dice = world_.scheduler.below(100);
+  const auto dice = world_.scheduler.below(100);
   if (dice < 5) {
     spawn(do_flush(era_));
-  } else if (dice < 45) {
-    if (auto range = pick(false)) spawn(do_read(*range, era_));
+  } else if (dice < 40) {
+    spawn(do_read(handle_, pick(), era_));
   } else if (dice < 92) {
-    if (auto range = pick(true)) spawn(do_write(*range, era_));
-  } else if (auto range = pick(true)) {
-    spawn(do_zero(*range, era_));
+    spawn(do_write(pick(), era_));
+  } else {
+    spawn(do_zero(pick(), era_));
+  }
+}
+
+void Guest::act_reader() {
+  if (!reader_host_ || under_way_ >= operations_max) return;
+  if (reader_) {
+    spawn(do_read(reader_, pick(), era_));
+  } else if (!std::exchange(reader_opening_, true)) {
+    spawn(open_reader());
+  }
+}
+
+Task<void> Guest::open_reader() {
+  auto opened = co_await world_.hosts[*reader_host_]->disks->open(disk_, OpenMode::read_only);
+  reader_opening_ = false;
+  if (opened.ok() && reader_host_) reader_ = *opened;
+}
+
+void Guest::touch_all() {
+  for (std::size_t border = 0; handle_ && border < cells_; border += border_cells) {
+    spawn(do_write({border + border_cells / 2 - 1, 2}, era_));
   }
 }
 
 void Guest::read_all() {
   if (!handle_) return;  // said already: it never got open
   for (int round = 0; round < 2; ++round) {
-    for (std::size_t first = 0; first < cells_; first += cells_max) {
-      spawn(do_read({first, std::min(cells_max, cells_ - first)}, era_));
+    for (std::size_t first = 0; first < cells_; first += border_cells) {
+      spawn(do_read(handle_, {first, border_cells}, era_));
     }
   }
 }
 
-Task<void> Guest::do_read(Range range, std::uint64_t era) {
-  const auto handle = handle_;
-  begin(range, 1);
-  auto data = co_await handle->read(range.first * cell_bytes,
-                                    static_cast<std::uint32_t>(range.count) * cell_bytes);
-  end(range, 1, era);
-  if (!data.ok()) {
-    io_errors_ += data.failed_with(Code::stale) ? 0 : 1;
-    co_return;
-  }
-  if (era != era_) co_return;  // the former host may read what was true before the takeover
-  const std::string bytes = data->to_string();
+/// An operation that began when nothing had gone wrong for a while must not fail, or take long.
+void Guest::ended(const std::string& what, TimePoint since, std::uint64_t era,
+                  const Result<>& done) {
+  --under_way_;
+  if (done.ok()) ++completed_;
+  if (era != era_) return;
+  const auto took = world_.scheduler.now() - since;
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+  world_.trace(
+      fmt::format("guest: {} after {} ms: {}", what, ms, done.ok() ? "done" : done.error().what));
+  if (since < world_.calm_since() + World::calm_after) return;
+  if (took > World::stall_max) complain(fmt::format("{} took {} ms in calm", what, ms));
+  if (!done.ok()) complain(fmt::format("{} failed in calm: {}", what, done.error().what));
+}
+
+void Guest::check(Range range, const std::string& bytes, std::uint64_t begun) {
   if (bytes.size() != range.count * cell_bytes) {
     complain(fmt::format("a read of {} cells gave {} bytes", range.count, bytes.size()));
-    co_return;
+    return;
   }
   for (std::size_t i = 0; i < range.count; ++i) {
     std::uint64_t first = 0;
@@ -124,64 +132,87 @@ Task<void> Guest::do_read(Range range, std::uint64_t era) {
     std::memcpy(&first, &bytes[i * cell_bytes], 8);
     std::memcpy(&last, &bytes[(i + 1) * cell_bytes - 8], 8);
     if (first != last) complain(fmt::format("cell {} is torn", range.first + i));
-    auto wrong = model_.read(range.first + i, first);
+    auto wrong = model_.read(range.first + i, first, begun);
     if (!wrong.empty()) complain(wrong);
   }
 }
 
-void Guest::finish_change(Range range, std::uint64_t first_value, const Result<>& done,
-                          std::uint64_t era) {
-  end(range, -1, era);
-  trace(fmt::format("change of era {} cells {}+{} value {}: {}", era, range.first, range.count,
-                    first_value, done.ok() ? "done" : done.error().what));
-  if (!done.ok()) {
-    io_errors_ += done.failed_with(Code::stale) ? 0 : 1;
+Task<void> Guest::do_read(std::shared_ptr<OpenDisk> handle, Range range, std::uint64_t era) {
+  const TimePoint since = world_.scheduler.now();
+  const std::uint64_t begun = model_.now();
+  const std::uint64_t losses = world_.power_losses;
+  ++under_way_;
+  auto data = co_await handle->read(offset_of(range.first),
+                                    static_cast<std::uint32_t>(range.count) * cell_bytes);
+  Result<> done;
+  if (!data.ok()) done = data.error();
+  ended(fmt::format("read {}+{}", range.first, range.count), since, era, done);
+  // The former host may read what was true before the takeover; so may who reads as power is lost.
+  if (!data.ok() || era != era_ || losses != world_.power_losses) co_return;
+  check(range, data->to_string(), begun);
+}
+
+void Guest::finish_change(const Change& change, const Result<>& done) {
+  const Range& range = change.range;
+  ended(fmt::format("change {}+{}", range.first, range.count), change.since, change.era, done);
+  if (done.ok() && change.host != opened_on_ && handle_) {
+    complain("a write through a host was acknowledged after another host had taken over");
     return;
   }
-  if (era != era_) {
-    if (handle_) {
-      complain("a write through a host was acknowledged after another host had taken over");
-      return;
+  for (std::size_t i = 0; i < range.count; ++i) {
+    if (done.ok()) {
+      model_.acked(range.first + i, change.writes[i]);
+    } else {
+      model_.failed(range.first + i, change.writes[i]);
     }
   }
-  for (std::size_t i = 0; i < range.count; ++i) {
-    model_.acked(range.first + i, first_value == 0 ? 0 : first_value + i);
-  }
+  if (done.failed_with(Code::stale) && change.era == era_) move_to(host_);
 }
 
 Task<void> Guest::do_write(Range range, std::uint64_t era) {
   const auto handle = handle_;
-  const std::uint64_t first_value = last_value_ + 1;
-  last_value_ += range.count;
+  Change change{range, {}, era, host_, world_.scheduler.now()};
   std::string bytes(range.count * cell_bytes, '\0');
   for (std::size_t i = 0; i < range.count; ++i) {
-    const std::uint64_t value = first_value + i;
-    model_.issued(range.first + i, value);
-    for (std::size_t at = 0; at < cell_bytes; at += 8) {
-      std::memcpy(&bytes[i * cell_bytes + at], &value, 8);
-    }
+    const std::uint64_t value = ++last_value_;
+    change.writes.push_back(model_.issued(range.first + i, value));
+    std::memcpy(&bytes[i * cell_bytes], &value, 8);
+    std::memcpy(&bytes[(i + 1) * cell_bytes - 8], &value, 8);
   }
-  begin(range, -1);
+  ++under_way_;
+  world_.trace(fmt::format("guest: writes {}+{} values {}+", range.first, range.count,
+                           last_value_ + 1 - range.count));
   Payload data(Bytes::copy_of(bytes));
-  const auto done = co_await handle->write(range.first * cell_bytes, std::move(data));
-  finish_change(range, first_value, done, era);
+  const auto done = co_await handle->write(offset_of(range.first), std::move(data));
+  finish_change(change, done);
 }
 
 Task<void> Guest::do_zero(Range range, std::uint64_t era) {
   const auto handle = handle_;
-  for (std::size_t i = 0; i < range.count; ++i) model_.issued(range.first + i, 0);
-  begin(range, -1);
-  const ByteRange bytes{range.first * cell_bytes, (range.first + range.count) * cell_bytes};
+  Change change{range, {}, era, host_, world_.scheduler.now()};
+  for (std::size_t i = 0; i < range.count; ++i) {
+    change.writes.push_back(model_.issued(range.first + i, 0));
+  }
+  ++under_way_;
+  world_.trace(fmt::format("guest: zeroes {}+{}", range.first, range.count));
+  const std::uint64_t begin = offset_of(range.first);
+  const ByteRange bytes{begin, begin + range.count * cell_bytes};
   const auto done = co_await handle->zero(bytes);
-  finish_change(range, 0, done, era);
+  finish_change(change, done);
 }
 
-Task<void> Guest::do_flush(std::uint64_t) {
+Task<void> Guest::do_flush(std::uint64_t era) {
   const auto handle = handle_;
+  const TimePoint since = world_.scheduler.now();
+  const std::uint64_t begun = model_.now();
+  const std::uint64_t losses = world_.power_losses;
   ++under_way_;
   const auto done = co_await handle->flush();
-  --under_way_;
-  if (!done.ok() && !done.failed_with(Code::stale)) ++io_errors_;
+  // It may be the one that has to say that writes were lost.
+  const bool told = done.failed_with(Code::io);
+  ended("flush", since, era, told ? Result<>() : done);
+  if (done.ok() && losses == world_.power_losses) model_.flushed(begun);
+  if (told) model_.flush_failed();
 }
 
 }  // namespace ukai::sim

@@ -27,9 +27,13 @@ class SimLink final : public NodeLink {
 
  private:
   bool reachable() const;
+  void deliver(const IoRequest& request, std::function<void(IoReply)> answer);
   Error away() const { return {Code::unreachable, from_ + " cannot reach " + to_}; }
   template <class Reply, class Call>
   Task<Result<Reply>> control(Call call);
+  template <class Reply, class Call>
+  Task<Result<Reply>> carry(Call call);
+  Task<Result<pb::PullReply>> carry_pull(pb::PullRequest request);
 
   World& world_;
   const std::string from_;
@@ -56,6 +60,7 @@ class SimPeers final : public HostPeers {
                                                 pb::YieldLeaseRequest request) override;
 
  private:
+  Task<Result<pb::YieldLeaseReply>> carry_yield(std::string host, pb::YieldLeaseRequest request);
   SimHost* find(const std::string& id);
   World& world_;
   const std::string host_;

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "simulation/world.h"
 
+#include <fmt/format.h>
+
 #include "simulation/sim_links.h"
 
 namespace ukai::sim {
 namespace {
 
 using namespace std::chrono_literals;
+
+constexpr Duration session_timeout = 4s;
+constexpr std::size_t repeatable_changes = 16;
 
 DiskOptions disk_options(const std::string& host, const std::string& cluster_id) {
   DiskOptions options;
@@ -21,17 +26,19 @@ DiskOptions disk_options(const std::string& host, const std::string& cluster_id)
 
 }  // namespace
 
-World::World(std::uint64_t seed, std::size_t node_count, std::size_t host_count) : scheduler(seed) {
-  for (std::size_t i = 1; i <= node_count; ++i) {
+World::World(const WorldOptions& options) : scheduler(options.seed), options_(options) {
+  for (std::size_t i = 1; i <= options.nodes; ++i) {
     auto node = std::make_unique<SimNode>();
     node->id = NodeId("n" + std::to_string(i));
+    add_machine(node->id.str());
     nodes.push_back(std::move(node));
   }
-  for (std::size_t i = 1; i <= host_count; ++i) add_host("h" + std::to_string(i));
-  for (std::size_t i = 0; i < node_count; ++i) start(i);
+  for (std::size_t i = 1; i <= options.hosts; ++i) add_host("h" + std::to_string(i));
+  for (std::size_t i = 0; i < options.nodes; ++i) start(i);
 }
 
 World::~World() {
+  for (auto& host : hosts) host->registration.reset();
   for (auto& host : hosts) {
     bool stopped = false;
     spawn(host->disks->shut_down(), [&stopped] { stopped = true; });
@@ -42,14 +49,25 @@ World::~World() {
   hosts.clear();
 }
 
+/// Clocks began up to a day apart and drift by up to one percent.
+void World::add_machine(const std::string& id) {
+  const double rate = 0.99 + static_cast<double>(scheduler.below(2001)) / 100000.0;
+  const Duration began = scheduler.between(0s, 24h);
+  machines_.emplace(id, std::make_unique<MachineClock>(scheduler, rate, began));
+}
+
+MachineClock& World::machine(const std::string& id) { return *machines_.at(id); }
+
 void World::add_host(const std::string& id) {
+  add_machine(id);
+  Scheduler& clock = machine(id);
   auto host = std::make_unique<SimHost>();
   host->id = HostId(id);
   MemoryOptions options;
-  options.session_timeout = 4s;
+  options.session_timeout = session_timeout;
   options.request_timeout = 1s;
-  host->coordination = std::make_unique<MemoryCoordination>(tree, scheduler, options);
-  host->catalog = std::make_unique<Catalog>(*host->coordination, scheduler);
+  host->coordination = std::make_unique<MemoryCoordination>(tree, clock, options);
+  host->catalog = std::make_unique<Catalog>(*host->coordination, clock);
   bool made = false;
   spawn_into<Result<std::string>>(host->catalog->ensure_layout(), [&](Result<std::string> id_made) {
     cluster_id = *id_made;
@@ -58,9 +76,21 @@ void World::add_host(const std::string& id) {
   scheduler.run_until([&made] { return made; }, 10s);
   host->directory = std::make_unique<SimDirectory>(*this, id);
   host->peers = std::make_unique<SimPeers>(*this, id);
-  host->disks = make_host_disks({*host->catalog, *host->directory, scheduler, *host->peers},
-                                disk_options(id, cluster_id));
+  DiskOptions of_disks = disk_options(id, cluster_id);
+  of_disks.heal_rate_bytes_per_s = options_.heal_rate_bytes_per_s;
+  host->disks = make_host_disks({*host->catalog, *host->directory, clock, *host->peers}, of_disks);
+  register_host(*host);
+  host->registration = host->coordination->on_session([self = host.get()](SessionState state) {
+    if (state == SessionState::connected) register_host(*self);
+  });
   hosts.push_back(std::move(host));
+}
+
+void World::register_host(SimHost& host) {
+  pb::HostRecord record;
+  record.set_id(host.id.str());
+  record.set_incarnation(1);
+  spawn_into<Result<>>(host.catalog->register_host(record, true), [](const Result<>&) {});
 }
 
 SimNode* World::find(const std::string& id) {
@@ -69,6 +99,19 @@ SimNode* World::find(const std::string& id) {
   }
   return nullptr;
 }
+
+void World::trace(const std::string& line) const {
+  if (!options_.trace) return;
+  const auto since = scheduler.now().time_since_epoch();
+  fmt::print(stderr, "{:10.6f} {}\n", std::chrono::duration<double>(since).count(), line);
+}
+
+void World::disturb(const std::string& what) {
+  trace("fault: " + what);
+  calm_since_ = scheduler.now();
+}
+
+// -- nodes
 
 void World::tell(const NodeId& node) {
   for (auto* listener : listeners_) {
@@ -80,22 +123,27 @@ void World::tell(const NodeId& node) {
 
 void World::kill(std::size_t index) {
   SimNode& node = *nodes[index];
+  disturb("kill " + node.id.str());
   node.process.reset();
   node.store.restart_process();
+  machine(node.id.str()).resume();
   tell(node.id);
 }
 
 void World::power_cut(std::size_t index) {
   SimNode& node = *nodes[index];
+  disturb("power cut of " + node.id.str());
   node.process.reset();
   node.store.power_cut(scheduler.random()());
   node.boots += 1;
+  machine(node.id.str()).resume();
   tell(node.id);
 }
 
 void World::start(std::size_t index) {
   SimNode& node = *nodes[index];
   if (node.process) return;
+  disturb("start " + node.id.str());
   node.incarnation += 1;
   StorageNodeOptions options;
   options.id = node.id;
@@ -105,29 +153,69 @@ void World::start(std::size_t index) {
   options.peers = [this, self = node.id.str()](const pb::PullRequest& request) {
     return link(self, request.source_node());
   };
-  node.process = std::make_unique<StorageNode>(node.store, scheduler, options);
+  node.process = std::make_unique<StorageNode>(node.store, machine(node.id.str()), options);
   tell(node.id);
 }
 
-std::pair<std::string, std::string> World::ends(const std::string& a, const std::string& b) {
-  return a < b ? std::pair(a, b) : std::pair(b, a);
+// -- hosts
+
+/// ZooKeeper ends the session of a host that does not run, after its timeout.
+void World::pause_host(std::size_t index) {
+  SimHost& host = *hosts[index];
+  MachineClock& clock = machine(host.id.str());
+  if (clock.paused()) return;
+  disturb("pause " + host.id.str());
+  clock.pause();
+  scheduler.after(session_timeout, [&host, &clock] {
+    if (clock.paused()) host.coordination->expire_session();
+  });
 }
 
-void World::cut(const std::string& a, const std::string& b) { cuts_.insert(ends(a, b)); }
-
-bool World::is_cut(const std::string& a, const std::string& b) const {
-  return cuts_.contains(ends(a, b));
+void World::resume_host(std::size_t index) {
+  MachineClock& clock = machine(hosts[index]->id.str());
+  if (!clock.paused()) return;
+  disturb("resume " + hosts[index]->id.str());
+  clock.resume();
 }
 
-void World::heal(const std::string& a, const std::string& b) {
-  cuts_.erase(ends(a, b));
-  auto late = late_.extract(ends(a, b));
-  if (late.empty()) return;
-  for (auto& deliver : late.mapped()) scheduler.after(transit(), std::move(deliver));
+// -- the network
+
+void World::cut(const std::string& from, const std::string& to) {
+  disturb("cut " + from + " -> " + to);
+  cuts_.insert({from, to});
 }
 
-void World::hold_back(const std::string& a, const std::string& b, Scheduler::Handler deliver) {
-  if (scheduler.below(2) == 0) late_[ends(a, b)].push_back(std::move(deliver));
+bool World::is_cut(const std::string& from, const std::string& to) const {
+  return cuts_.contains({from, to});
+}
+
+void World::heal_all() {
+  disturb("heal all links");
+  cuts_.clear();
+  for (auto& [way, late] : std::exchange(late_, {})) {
+    for (auto& deliver : late) scheduler.after(transit(), std::move(deliver));
+  }
+}
+
+void World::hold_back(const std::string& from, const std::string& to, Scheduler::Handler deliver) {
+  if (scheduler.below(2) == 0) late_[{from, to}].push_back(std::move(deliver));
+}
+
+void World::note_change(SimNode& node, const IoRequest& request) {
+  if (request.op != IoOp::write && request.op != IoOp::zero) return;
+  node.changes.push_back(request);
+  if (node.changes.size() > repeatable_changes) node.changes.pop_front();
+}
+
+void World::repeat_changes(const std::string& id) {
+  SimNode& node = *find(id);
+  for (IoRequest& change : std::exchange(node.changes, {})) {
+    if (scheduler.below(3) != 0) continue;
+    const Duration late = scheduler.between(0ms, 1s);
+    scheduler.after(late, [&node, change = std::move(change)] {
+      if (node.process) static_cast<void>(node.process->handle(change, false));
+    });
+  }
 }
 
 std::shared_ptr<NodeLink> World::link(const std::string& from, const std::string& to) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -9,7 +10,7 @@
 
 #include "disk/host_disks.h"
 #include "metadata/memory_coordination.h"
-#include "simulation/sim_scheduler.h"
+#include "simulation/machine_clock.h"
 #include "store/memory_block_store.h"
 #include "ukai/storage_node.h"
 
@@ -24,6 +25,7 @@ struct SimNode {
   std::unique_ptr<StorageNode> process;  ///< null: not running
   std::uint64_t boots = 1;
   std::uint64_t incarnation = 0;
+  std::deque<IoRequest> changes;  ///< the last ones that arrived, to be repeated
 };
 
 /// One hypervisor host with its own connection to the metadata.
@@ -34,19 +36,34 @@ struct SimHost {
   std::unique_ptr<NodeDirectory> directory;
   std::unique_ptr<HostPeers> peers;
   std::unique_ptr<HostDisks> disks;
+  std::unique_ptr<Coordination::Watch> registration;  ///< says that it runs, in each session anew
+};
+
+struct WorldOptions {
+  std::uint64_t seed = 1;
+  std::size_t nodes = 2;
+  std::size_t hosts = 1;
+  std::uint64_t heal_rate_bytes_per_s = 0;
+  bool trace = false;
 };
 
 /// A whole UKAI on one thread: hosts, nodes, metadata, and the network between them. Everything
 /// that happens follows from the seed.
 ///
-/// The network delays and reorders; a cut between two ends loses what is under way, or holds it
-/// back and delivers it once the cut is healed (a late packet).
+/// The network delays and reorders. A cut, from one end to another, loses what is under way, or
+/// holds it back and delivers it once the cut is healed (a late packet). When a session begins on a
+/// node, some changes of those before arrive once more.
 class World {
  public:
-  World(std::uint64_t seed, std::size_t nodes, std::size_t hosts);
+  explicit World(const WorldOptions& options);
   ~World();
 
   SimScheduler scheduler;
+
+ private:
+  std::map<std::string, std::unique_ptr<MachineClock>> machines_;  // outlive what runs on them
+
+ public:
   MemoryZooKeeper tree;
   std::vector<std::unique_ptr<SimNode>> nodes;
   std::vector<std::unique_ptr<SimHost>> hosts;
@@ -56,14 +73,30 @@ class World {
   void kill(std::size_t node);
   void power_cut(std::size_t node);
   void start(std::size_t node);
-  void cut(const std::string& a, const std::string& b);
-  void heal(const std::string& a, const std::string& b);
-  bool is_cut(const std::string& a, const std::string& b) const;
+  void cut(const std::string& from, const std::string& to);
+  void heal_all();
+  bool is_cut(const std::string& from, const std::string& to) const;
+  MachineClock& machine(const std::string& id);
+  void pause_host(std::size_t host);
+  void resume_host(std::size_t host);
+  std::uint64_t loss_percent = 0;  ///< of data requests and answers
+  std::uint64_t power_losses = 0;  ///< how often all replicas may have lost what was not flushed
+
+  // -- for the oracles
+  static constexpr Duration calm_after = std::chrono::seconds(6);
+  static constexpr Duration stall_max = std::chrono::milliseconds(1500);
+  /// Something has gone wrong or was mended just now.
+  void disturb(const std::string& what);
+  TimePoint calm_since() const { return calm_since_; }
+  void trace(const std::string& line) const;
 
   // -- for the links
   SimNode* find(const std::string& id);
   Duration transit() { return scheduler.between(std::chrono::microseconds(50), latency_max); }
-  void hold_back(const std::string& a, const std::string& b, Scheduler::Handler deliver);
+  bool lost() { return loss_percent > 0 && scheduler.below(100) < loss_percent; }
+  void hold_back(const std::string& from, const std::string& to, Scheduler::Handler deliver);
+  void note_change(SimNode& node, const IoRequest& request);
+  void repeat_changes(const std::string& node);
   void subscribe(std::function<void(NodeId)>* listener) { listeners_.insert(listener); }
   void unsubscribe(std::function<void(NodeId)>* listener) { listeners_.erase(listener); }
   std::shared_ptr<NodeLink> link(const std::string& from, const std::string& to);
@@ -71,14 +104,18 @@ class World {
   Duration latency_max = std::chrono::milliseconds(2);
 
  private:
+  using Way = std::pair<std::string, std::string>;
+  void add_machine(const std::string& id);
   void add_host(const std::string& id);
+  static void register_host(SimHost& host);
   void tell(const NodeId& node);
-  static std::pair<std::string, std::string> ends(const std::string& a, const std::string& b);
 
-  std::set<std::pair<std::string, std::string>> cuts_;
-  std::map<std::pair<std::string, std::string>, std::vector<Scheduler::Handler>> late_;
+  const WorldOptions options_;
+  TimePoint calm_since_{};
+  std::set<Way> cuts_;
+  std::map<Way, std::vector<Scheduler::Handler>> late_;
   std::set<std::function<void(NodeId)>*> listeners_;
-  std::map<std::pair<std::string, std::string>, std::shared_ptr<NodeLink>> links_;
+  std::map<Way, std::shared_ptr<NodeLink>> links_;
 };
 
 }  // namespace ukai::sim

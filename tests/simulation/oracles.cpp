@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// What a run asks of the stores and the metadata, behind the system's back (faults.md, "Oracles").
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "simulation/run.h"
+
+namespace ukai::sim {
+
+bool Run::all_present() {
+  const auto entry = wait(world_.hosts[host_]->catalog->load_disk(disk_));
+  if (!entry || !entry->ok()) return false;
+  const auto& members = (*entry)->record.members();
+  return std::none_of(members.begin(), members.end(),
+                      [](const pb::Member& member) { return member.missing(); });
+}
+
+/// As `ukaictl status` judges: all members present, and their nodes up.
+bool Run::says_healthy() {
+  for (const auto& node : world_.nodes) {
+    if (!node->process) return false;
+  }
+  return guest_.is_open() && all_present() && quiet();
+}
+
+std::vector<Location> Run::locations_of(BlockIndex block) const {
+  return MapSegmentView(map_.front()).locations(block);
+}
+
+/// Empty: they are equal. The guest has nothing under way.
+std::string Run::unequal_replicas() {
+  for (std::uint64_t block = 0; block < blocks; ++block) {
+    std::optional<std::string> first;
+    for (const Location& location : locations_of(BlockIndex{block})) {
+      const BlockKey key{disk_, BlockIndex{block}, Generation{1}};
+      const std::string bytes = world_.find(location.node.str())->store.contents(key);
+      if (!first) first = bytes;
+      if (*first != bytes) {
+        return fmt::format("block {} differs on {}", block, location.node.str());
+      }
+    }
+  }
+  return "";
+}
+
+std::string Run::stray_blocks() {
+  for (const auto& node : world_.nodes) {
+    for (const BlockKey& key : node->store.blocks(disk_)) {
+      if (raw(key.block) >= blocks) continue;  // of a disk that has grown: not in our map
+      const auto locations = locations_of(key.block);
+      const bool known =
+          std::any_of(locations.begin(), locations.end(),
+                      [&](const Location& location) { return location.node == node->id; });
+      if (!known) {
+        return fmt::format("block {} is on {}, where nobody asked for it", raw(key.block),
+                           node->id.str());
+      }
+    }
+  }
+  return "";
+}
+
+}  // namespace ukai::sim

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include "simulation/run.h"
+
+/// The scenarios, by what they are about.
+namespace ukai::sim::plans {
+
+inline constexpr Plan two_replicas{.nodes = 2};
+inline constexpr Plan three_replicas{.nodes = 3};
+inline constexpr Plan stripes{.nodes = 3, .stripe = true, .replicas = 2};
+inline constexpr Plan single_replica{.nodes = 1, .replicas = 1};
+inline constexpr Plan growing{
+    .nodes = 3, .stripe = true, .replicas = 2, .rounds = 6, .grows = true};
+inline constexpr Plan two_hosts{.nodes = 2, .hosts = 2};
+inline constexpr Plan readers{.nodes = 2, .hosts = 2, .readers = true};
+inline constexpr Plan power{.nodes = 2, .power = true};
+inline constexpr Plan single_power{.nodes = 1, .replicas = 1, .power = true};
+inline constexpr Plan bad_disks{.nodes = 2, .bad_disks = true};
+inline constexpr Plan bad_metadata{.nodes = 2, .hosts = 2, .bad_metadata = true};
+inline constexpr Plan slow_healing{.nodes = 2, .rounds = 4, .heal_rate_bytes_per_s = 8U << 10};
+
+}  // namespace ukai::sim::plans

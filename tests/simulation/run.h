@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "simulation/guest.h"
+#include "ukai/block_map.h"
+
+namespace ukai::sim {
+
+/// What one run has: its machines, and what may happen to them.
+struct Plan {
+  std::size_t nodes = 2;
+  std::size_t hosts = 1;
+  bool stripe = false;
+  std::uint32_t replicas = 0;
+  int rounds = 12;
+  bool grows = false;         ///< the operator makes the disk larger all the time
+  bool readers = false;       ///< another host reads while the first one writes
+  bool power = false;         ///< machines lose power at any time, alone or all at once
+  bool bad_disks = false;     ///< nodes' disks fail, return damage, are full
+  bool bad_metadata = false;  ///< ZooKeeper hangs, loses answers, answers with the past
+  std::uint64_t heal_rate_bytes_per_s = 0;
+  bool calm = true;  ///< at the end: nothing may fail, or take long, once all is mended
+};
+
+/// One run of one seed: faults while a guest works; then all is mended, the guest must get through,
+/// and the oracles are asked (faults.md, O1 to O3, O5, O6).
+class Run {
+ public:
+  Run(std::uint64_t seed, const Plan& plan, bool trace);
+
+  /// What was wrong, first things first; empty: nothing.
+  std::vector<std::string> play();
+  std::uint64_t completed() const { return guest_.completed(); }
+
+ private:
+  static constexpr std::uint32_t block_bytes = 64U << 10;
+  static constexpr std::uint64_t blocks = 6;
+
+  template <class T>
+  std::optional<T> wait(Task<T> task) {
+    auto value = std::make_shared<std::optional<T>>();
+    spawn_into<T>(std::move(task), [value](T result) { value->emplace(std::move(result)); });
+    world_.scheduler.run_until([&] { return value->has_value(); }, std::chrono::seconds(120));
+    return std::move(*value);
+  }
+  template <class Done>
+  bool until(Done done, Duration limit) {
+    return world_.scheduler.run_until(std::move(done), limit);
+  }
+
+  void create();
+  void work(Duration time, Duration pause_max);
+  void grow();
+  void settle();
+  void checkpoint(const std::string& when);
+  void expect(bool fine, const std::string& otherwise) {
+    if (!fine) problems_.push_back(otherwise);
+  }
+
+  // -- faults.cpp
+  void fault();
+  void node_fault();
+  void network_fault();
+  void host_fault();
+  void metadata_fault();
+  void disk_fault();
+  void power_fault();
+  void isolated_power_cut();
+  void blackout();
+  void take_over();
+  void mend();
+  SimHost& host() { return *world_.hosts[host_]; }
+  std::size_t any_node() { return world_.scheduler.below(plan_.nodes); }
+
+  // -- oracles.cpp
+  bool all_present();
+  bool says_healthy();
+  bool quiet() const { return guest_.under_way() == 0; }
+  std::vector<Location> locations_of(BlockIndex block) const;
+  std::string unequal_replicas();
+  std::string stray_blocks();
+
+  const Plan plan_;
+  World world_;
+  Guest guest_;
+  DiskId disk_{{1, 2, 3}};
+  std::vector<pb::MapSegment> map_;
+  std::size_t host_ = 0;
+  std::uint64_t size_bytes_ = blocks * block_bytes;
+  std::uint64_t grown_ = 0;
+  std::vector<std::string> problems_;
+};
+
+}  // namespace ukai::sim
