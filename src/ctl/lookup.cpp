@@ -170,11 +170,11 @@ Result<std::vector<pb::MapSegment>> load_map(Context& context, const pb::DiskRec
   const Segments loaded = sync_wait(load_segments(context.catalog(), *id, begin, end));
   std::vector<pb::MapSegment> segments;
   for (const auto& segment : loaded) {
-    if (!segment) return context.explain(segment.error());
-    auto sound = check_segment(segment->segment, geometry);
-    if (!sound) {
+    auto sound = segment ? check_segment(segment->segment, geometry) : Result<>(segment.error());
+    if (sound.failed_with(Code::corrupt)) {
       return Error{Code::corrupt, fmt::format("disk {}: {}", record.name(), sound.error().what)};
     }
+    if (!sound) return context.explain(sound.error());
     segments.push_back(segment->segment);
   }
   return segments;

@@ -136,9 +136,9 @@ class Cluster:
     # -- ZooKeeper
 
     def four_letters(self, word: str) -> str:
-        """ZooKeeper's own diagnostics."""
+        """ZooKeeper's own diagnostics (the first one's)."""
         import socket
-        host, port = self.metadata.split("/")[0].split(":")
+        host, port = self.metadata.split("/")[0].split(",")[0].split(":")
         with socket.create_connection((host, int(port)), timeout=10) as connection:
             connection.sendall(word.encode())
             parts = iter(lambda: connection.recv(65536), b"")

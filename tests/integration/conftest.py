@@ -85,6 +85,6 @@ def pytest_exception_interact(report: object) -> None:
         return
     for cluster in Cluster.live:
         for log in sorted(cluster.folder.glob("*/log")):
-            if log.parent.name != "zk":
+            if not log.parent.name.startswith("zk"):
                 tail = log.read_text(errors="replace").splitlines()[-15:]
                 report.sections.append((f"end of {log}", "\n".join(tail)))

@@ -150,3 +150,21 @@ def test_hosts_that_store_data_themselves(new_cluster: Make, name: str) -> None:
     assert read_at(disk, 0, 40 * MIB) == data
     cluster.wait_healthy(name)
     cluster.verify(name)
+
+
+def test_an_ensemble_of_three_zookeepers(new_cluster: Make, name: str) -> None:
+    cluster = new_cluster("--nodes", "1", "--hosts", "1", "--zookeepers", "3")
+    ensemble = [key for key, daemon in cluster.daemons().items() if daemon["kind"] == "zk"]
+    assert ensemble == ["zk1", "zk2", "zk3"]
+    assert len(cluster.metadata.split(",")) == 3
+    cluster.kill("zk1")
+    disk = cluster.create(name, "16MiB", "n1")
+    write_at(disk, 0, pattern(MIB))
+    cluster.kill("zk2")
+    cluster.start("zk1")  # two of three again, so it returns when they serve
+    cluster.devcluster("stop", "zk3")
+    cluster.devcluster("cont", "zk3")
+    cluster.start("zk2")
+    assert read_at(disk, 0, MIB) == pattern(MIB)
+    cluster.delete(name)
+    cluster.devcluster("up", "--zookeepers", "1", status=2)

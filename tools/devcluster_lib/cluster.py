@@ -6,6 +6,7 @@ import fcntl
 import os
 import shlex
 import signal
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Optional
@@ -17,7 +18,8 @@ from .state import Daemon, State, load
 from .stores import Store, mounted_at, release_loop_devices, unmount
 
 # Ports when every daemon has its own address.
-NETNS_ZK_PORT, NETNS_DATA_PORT, NETNS_CONTROL_PORT = 2181, 7100, 7101
+NETNS_ZK_PORT, NETNS_DATA_PORT, NETNS_CONTROL_PORT, NETNS_ELECTION_PORT = 2181, 7100, 7101, 7102
+QUORUM_SECONDS = 60
 
 
 @contextmanager
@@ -28,14 +30,18 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def plan(folder: Path, sizes: tuple[int, int], local: bool, netns: bool, plain: bool) -> State:
-    """A new cluster of (nodes, hosts), with addresses that are free now. Starts nothing."""
-    nodes, hosts = sizes
+def plan(folder: Path, sizes: tuple[int, int, int], local: bool, netns: bool,
+         plain: bool) -> State:
+    """A new cluster of (ZooKeepers, nodes, hosts), with addresses that are free now. Starts
+    nothing."""
+    zookeepers, nodes, hosts = sizes
     names = [("zk", "zk")]
+    if zookeepers > 1:
+        names = [(f"zk{number}", "zk") for number in range(1, zookeepers + 1)]
     names += [(f"n{number}", "node") for number in range(1, nodes + 1)]
     names += [(f"h{number}", "host") for number in range(1, hosts + 1)]
     subnet = network.free_subnet() if netns else ""
-    ports = iter(network.free_ports(2 * len(names)))
+    ports = iter(network.free_ports(2 * len(names) + zookeepers))
     daemons: dict[str, Daemon] = {}
     for index, (name, kind) in enumerate(names):
         stores = kind == "node" or (kind == "host" and local)
@@ -45,7 +51,9 @@ def plan(folder: Path, sizes: tuple[int, int], local: bool, netns: bool, plain: 
                                    NETNS_CONTROL_PORT, stores)
         else:
             daemons[name] = Daemon(name, kind, "127.0.0.1", next(ports), next(ports), stores)
-    return State(folder, nodes, hosts, local, netns, plain, subnet, daemons)
+        if kind == "zk" and zookeepers > 1:
+            daemons[name].election_port = NETNS_ELECTION_PORT if netns else next(ports)
+    return State(folder, nodes, hosts, local, netns, plain, subnet, daemons, zookeepers)
 
 
 class Cluster:
@@ -75,6 +83,9 @@ class Cluster:
             for daemon in self.state.daemons.values():
                 self.state.home(daemon).mkdir(exist_ok=True)
                 configs.write(self.state, daemon)
+            for daemon in self.state.ensemble:
+                self._start_process(daemon)
+            for daemon in self.state.daemons.values():
                 self.start(daemon)
         except (DevclusterError, OSError, KeyboardInterrupt):
             if fresh:
@@ -84,6 +95,23 @@ class Cluster:
 
     def start(self, daemon: Daemon) -> None:
         """Returns when it serves. A paused one is continued, a running one left alone."""
+        self._start_process(daemon)
+        if daemon.kind == "zk":
+            self._wait_quorum(daemon)
+
+    def _wait_quorum(self, daemon: Daemon) -> None:
+        """A ZooKeeper without a majority beside it cannot serve, and is not waited for."""
+        running = [one for one in self.state.ensemble if self.process(one).state() == "running"]
+        if 2 * len(running) <= len(self.state.ensemble):
+            return
+        deadline = time.monotonic() + QUORUM_SECONDS
+        while not configs.in_quorum(daemon):
+            if time.monotonic() > deadline:
+                raise DevclusterError(f"{daemon.name} found no quorum in {QUORUM_SECONDS} s; see "
+                                      f"{self.process(daemon).log}")
+            time.sleep(0.05)
+
+    def _start_process(self, daemon: Daemon) -> None:
         process = self.process(daemon)
         if process.state() == "paused":
             process.send(signal.SIGCONT)
@@ -174,7 +202,8 @@ class Cluster:
 def prepare(folder: Path, wanted: dict[str, Optional[int]]) -> Cluster:
     """The cluster of this folder: the saved one, or a new one of the wanted shape.
 
-    `wanted` has nodes, hosts, local, netns, plain; None means "as it is", else the default.
+    `wanted` has zookeepers, nodes, hosts, local, netns, plain; None means "as it is", else the
+    default.
     """
     saved = load(folder)
     if saved is not None:
@@ -189,6 +218,9 @@ def prepare(folder: Path, wanted: dict[str, Optional[int]]) -> Cluster:
         raise UsageError(f"{folder} is not empty and has no cluster (it holds {strangers[0]})")
     if os.geteuid() != 0:
         raise DevclusterError("devcluster needs root: it mounts file systems")
-    nodes, hosts = wanted["nodes"], wanted["hosts"]
-    return Cluster(plan(folder, (2 if nodes is None else nodes, 1 if hosts is None else hosts),
-                        bool(wanted["local"]), bool(wanted["netns"]), bool(wanted["plain"])))
+    default = {"zookeepers": 1, "nodes": 2, "hosts": 1}
+    zookeepers, nodes, hosts = (
+        number if value is None else value
+        for number, value in ((default[key], wanted[key]) for key in default))
+    return Cluster(plan(folder, (zookeepers, nodes, hosts), bool(wanted["local"]),
+                        bool(wanted["netns"]), bool(wanted["plain"])))

@@ -13,6 +13,8 @@ from .state import Daemon, State
 # Short, so that a test that waits for a session to end does not wait long.
 ZK_TICK_MS = 500
 SESSION_TIMEOUT_MS = 5000
+# In ticks: a member may take so long to follow a new leader, and then be so far behind it.
+INIT_TICKS, SYNC_TICKS = 20, 4
 
 Value = Union[str, int, bool]
 
@@ -62,9 +64,20 @@ def _site(daemon: Daemon) -> str:
     return f"dev/site{daemon.name[1:]}"
 
 
+def _server_id(daemon: Daemon) -> int:
+    """Of zk3: 3."""
+    return int(daemon.name.removeprefix("zk"))
+
+
 def _zookeeper(state: State, daemon: Daemon) -> str:
     data = state.home(daemon) / "data"
     data.mkdir(exist_ok=True)
+    ensemble = ""
+    if len(state.ensemble) > 1:
+        (data / "myid").write_text(f"{_server_id(daemon)}\n")
+        ensemble = f"initLimit={INIT_TICKS}\nsyncLimit={SYNC_TICKS}\n" + "".join(
+            f"server.{_server_id(one)}={one.address}:{one.control_port}:{one.election_port}\n"
+            for one in state.ensemble)
     return (f"tickTime={ZK_TICK_MS}\n"
             f"dataDir={data}\n"
             f"clientPort={daemon.port}\n"
@@ -73,7 +86,8 @@ def _zookeeper(state: State, daemon: Daemon) -> str:
             "4lw.commands.whitelist=ruok,srvr,mntr,cons,dump\n"
             "autopurge.snapRetainCount=3\n"
             "autopurge.purgeInterval=1\n"
-            "maxClientCnxns=0\n")
+            "maxClientCnxns=0\n"
+            f"{ensemble}")
 
 
 def _node_section(state: State, daemon: Daemon) -> dict[str, Value]:
@@ -141,9 +155,19 @@ def _words(log: str) -> list[str]:
 
 
 def _imok(daemon: Daemon) -> bool:
+    return _ask(daemon, b"ruok") == b"imok"
+
+
+def in_quorum(daemon: Daemon) -> bool:
+    """A ZooKeeper that leads, follows or stands alone; without a quorum it serves nobody."""
+    return b"Mode:" in _ask(daemon, b"srvr")
+
+
+def _ask(daemon: Daemon, word: bytes) -> bytes:
+    """ZooKeeper's answer to one of its four-letter words, nothing when there is none."""
     try:
         with socket.create_connection((daemon.address, daemon.port), timeout=1) as connection:
-            connection.sendall(b"ruok")
-            return connection.recv(4) == b"imok"
+            connection.sendall(word)
+            return b"".join(iter(lambda: connection.recv(4096), b""))
     except OSError:
-        return False
+        return b""

@@ -51,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
              "On a cluster that is up already it starts just what does not run")
     up.add_argument("--nodes", type=_at_least(0), help="storage nodes (default 2)")
     up.add_argument("--hosts", type=_at_least(0), help="hypervisor hosts (default 1)")
+    up.add_argument("--zookeepers", type=_at_least(1), metavar="N",
+                    help="ZooKeeper servers (default 1, named zk); more are zk1, zk2, …")
     up.add_argument("--local", action="store_true", default=None,
                     help="each host also stores data, as node h1…")
     up.add_argument("--netns", action="store_true", default=None,
@@ -62,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     status = add("status", "show every daemon; 0 when all run")
     status.add_argument("--json", action="store_true", help="for programs")
     for name, text in ON_ONE.items():
-        add(name, text).add_argument("name", metavar="NAME", help="zk, n1, h1, …")
+        add(name, text).add_argument("name", metavar="NAME", help="zk (or zk1, …), n1, h1, …")
     return parser
 
 
@@ -98,7 +100,8 @@ def _run(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.dir.absolute()
     if arguments.command == "up":
         wanted: dict[str, Optional[int]] = {
-            key: getattr(arguments, key) for key in ("nodes", "hosts", "local", "netns", "plain")}
+            key: getattr(arguments, key)
+            for key in ("zookeepers", "nodes", "hosts", "local", "netns", "plain")}
         folder.mkdir(parents=True, exist_ok=True)
         folder = folder.resolve()
         with clusters.locked(folder):

@@ -23,6 +23,7 @@ class Daemon:
     port: int  # of ZooKeeper's clients, or of the data stream
     control_port: int
     stores: bool  # it keeps blocks under D/NAME/data
+    election_port: int = 0  # of a ZooKeeper in an ensemble; its quorum's is control_port
 
 
 @dataclasses.dataclass
@@ -37,6 +38,7 @@ class State:
     plain: bool  # data in plain folders: faster to look at, no power cuts
     subnet: str  # "198.18.7" with netns, else ""
     daemons: dict[str, Daemon]
+    zookeepers: int = 1
 
     @property
     def tag(self) -> str:
@@ -46,8 +48,12 @@ class State:
     @property
     def metadata(self) -> str:
         """What goes into UKAI_METADATA."""
-        zookeeper = self.daemons["zk"]
-        return f"{zookeeper.address}:{zookeeper.port}"
+        return ",".join(f"{one.address}:{one.port}" for one in self.ensemble)
+
+    @property
+    def ensemble(self) -> list[Daemon]:
+        """The ZooKeeper servers: zk alone, or zk1, zk2, …"""
+        return [daemon for daemon in self.daemons.values() if daemon.kind == "zk"]
 
     def daemon(self, name: str) -> Daemon:
         if name not in self.daemons:

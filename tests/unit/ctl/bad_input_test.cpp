@@ -144,6 +144,19 @@ TEST_F(BadInput, a_damaged_record_refuses_by_the_disks_name) {
   done("disk info b");
 }
 
+TEST_F(BadInput, a_damaged_map_refuses_by_the_disks_name) {
+  done("disk create a --size 8M --location n1");
+  done("disk create b --size 8M --location n1");
+  const std::string path = Catalog::disk_path(*DiskId::parse(disk("a").record.id()));
+  tree_.corrupt(path + "/map/00000000", "garbage");
+  for (const char* command : {"disk info a", "disk map a"}) {
+    const Outcome outcome = run(command);
+    EXPECT_EQ(outcome.status, 1) << command;
+    EXPECT_THAT(outcome.err, HasSubstr("ukaictl: disk a: ")) << command;
+  }
+  done("disk map b");
+}
+
 class NoUkai : public CtlTest {
  protected:
   NoUkai() : CtlTest(false) {}
