@@ -81,6 +81,7 @@ class Guest {
   bool reader_opening_ = false;
   std::size_t host_ = 0;
   std::size_t opened_on_ = 0;
+  std::optional<std::uint64_t> opened_;  ///< moment; nothing was served on this host yet
   std::uint64_t era_ = 0;  ///< grows with each move; what an older one still does is abandoned
   std::uint64_t last_value_ = 0;
   std::size_t under_way_ = 0;

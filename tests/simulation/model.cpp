@@ -27,7 +27,8 @@ std::uint64_t Model::issued(std::size_t cell, std::uint64_t value) {
 void Model::acked(std::size_t cell, std::uint64_t write) {
   Write& done = find(cells_[cell], write);
   done.acked = true;
-  done.end = now();
+  const std::uint64_t moment = now();
+  if (done.end == never) done.end = moment;  // an abandoned one was applied before the takeover
   // What was applied just before the power went may be answered after it, and is lost.
   if (done.begin < power_lost_) return;
   for (Write& other : cells_[cell]) {
