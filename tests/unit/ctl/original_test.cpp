@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "harness/temp_folder.h"
 #include "unit/ctl/ctl_fixture.h"
 
 namespace ukai::ctl {
@@ -41,12 +42,12 @@ TEST_F(Original, create_image_may_have_one_block_unlike_the_original) {
 TEST_F(Original, create_image_finds_its_defaults_in_the_config) {
   fails("create_image -s 8M la", 2,
         "no location is given: use -l LOCATION, or [create] location in --config FILE");
-  const std::string path = ::testing::TempDir() + "ukaictl_original.toml";
+  const test::TempFolder folder;
+  const std::string path = folder.path() / "ukaictl.toml";
   std::ofstream(path) << "[create]\nlocation = \"n3\"\nblock_size = \"64KiB\"\n";
   done("--config " + path + " create_image -s 8M la");
   EXPECT_EQ(disk("la").record.members(0).node(), "n3");
   EXPECT_EQ(disk("la").record.block_size(), 64U << 10);
-  std::remove(path.c_str());
 }
 
 TEST_F(Original, get_image_names_prints_one_a_line) {

@@ -9,6 +9,7 @@
 #include "ctl/progress_bar.h"
 #include "ctl/settings.h"
 #include "ctl/table.h"
+#include "harness/temp_folder.h"
 
 namespace ukai::ctl {
 namespace {
@@ -93,15 +94,11 @@ TEST(ParseTimeout, takes_seconds_and_units) {
 /// A file that vanishes at the end.
 class TempFile {
  public:
-  explicit TempFile(const std::string& text)
-      : path_(::testing::TempDir() + "ukaictl_settings.toml") {
-    std::ofstream(path_) << text;
-  }
-  ~TempFile() { std::remove(path_.c_str()); }
-  const std::string& path() const { return path_; }
+  explicit TempFile(const std::string& text) { std::ofstream(path()) << text; }
+  std::string path() const { return folder_.path() / "ukaictl.toml"; }
 
  private:
-  std::string path_;
+  test::TempFolder folder_;
 };
 
 TEST(Settings, prefer_the_option_to_the_environment_to_the_file) {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/asio_scheduler.h"
+#include "harness/temp_folder.h"
 #include "metadata/memory_coordination.h"
 
 namespace ukai {
@@ -18,13 +19,6 @@ using namespace std::chrono_literals;
 
 class Registration : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = "/tmp/ukai_registration.XXXXXX";
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   /// One ukaid of host h1 as far as its registration goes.
   struct Daemon {
     Daemon(Registration& test, const std::string& folder, std::string address)
@@ -57,7 +51,8 @@ class Registration : public ::testing::Test {
 
   AsioScheduler scheduler_{2};
   MemoryZooKeeper tree_;
-  std::string folder_;
+  const test::TempFolder place_;
+  const std::string folder_ = place_.path();
 };
 
 TEST_F(Registration, makes_the_host_known_and_unknown_again) {

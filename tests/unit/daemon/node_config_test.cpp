@@ -4,7 +4,7 @@
 #include <fstream>
 
 #include "daemon/node_daemon.h"
-#include "unit/store/temp_folder.h"
+#include "harness/temp_folder.h"
 
 namespace ukai {
 namespace {

@@ -9,9 +9,9 @@
 #include <thread>
 
 #include "base/asio_scheduler.h"
+#include "harness/temp_folder.h"
 #include "metadata/memory_coordination.h"
 #include "metadata/records.h"
-#include "unit/store/temp_folder.h"
 
 namespace ukai {
 namespace {

@@ -2,25 +2,19 @@
 #include "daemon/state_folder.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+
+#include "harness/temp_folder.h"
 
 namespace ukai {
 namespace {
 
 class StateFolders : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = "/tmp/ukai_state.XXXXXX";
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  std::string folder_;
+  const test::TempFolder place_;
+  const std::string folder_ = place_.path();
 };
 
 TEST_F(StateFolders, is_made_with_what_leads_to_it) {

@@ -10,9 +10,9 @@
 #include <random>
 #include <thread>
 
+#include "harness/temp_folder.h"
 #include "store/file_block_store.h"
 #include "store/memory_block_store.h"
-#include "temp_folder.h"
 
 namespace ukai {
 namespace {

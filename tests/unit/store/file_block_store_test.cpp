@@ -10,8 +10,8 @@
 #include <iterator>
 #include <set>
 
+#include "harness/temp_folder.h"
 #include "store/text_record.h"
-#include "temp_folder.h"
 
 namespace ukai {
 namespace {
