@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mutation.h"
+#include "disk/lost_writes.h"
 #include "disk/requests.h"
 
 namespace ukai {
@@ -231,6 +232,7 @@ Task<bool> Healer::finish(Attempt& attempt) {
   flush.op = IoOp::flush;
   const IoReply flushed = co_await send_to(core_, std::move(flush), target);
   if (!flushed.ok || !alive(attempt)) co_return false;
+  LostWrites(core_).settle();
   auto present = co_await membership_.mark_present(attempt.index);
   if (!present) co_return false;
   const std::string node = core_.replicas[attempt.index]->node.str();
