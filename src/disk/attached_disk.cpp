@@ -166,12 +166,22 @@ Result<std::shared_ptr<Disk>> AttachedDisk::held_now(std::optional<std::uint64_t
   return disk_ && !disk_->stopped() ? disk_ : nullptr;
 }
 
+/// A grant may be over before it has begun to serve; only a dead handle is refused for good.
 Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold(std::optional<std::uint64_t> writer_era) {
   auto now = held_now(writer_era);
   if (!now || *now) co_return now;  // the way of almost every request
   const auto self = shared_from_this();
+  for (;;) {
+    auto held = co_await hold_once(writer_era);
+    if (!held.failed_with(Code::stale) || !held_now(writer_era)) co_return held;
+    co_await sleep_for(services_.scheduler, short_pause);
+  }
+}
+
+Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold_once(
+    std::optional<std::uint64_t> writer_era) {
   auto guard = co_await transition_.lock();
-  now = held_now(writer_era);
+  auto now = held_now(writer_era);
   if (!now || *now) co_return now;
   std::shared_ptr<Disk> old;
   {

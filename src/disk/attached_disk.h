@@ -55,6 +55,7 @@ class AttachedDisk : public std::enable_shared_from_this<AttachedDisk> {
 
  private:
   Result<std::shared_ptr<Disk>> held_now(std::optional<std::uint64_t> writer_era);
+  Task<Result<std::shared_ptr<Disk>>> hold_once(std::optional<std::uint64_t> writer_era);
   Task<Result<Catalog::Taken>> take_lease();
   Task<Result<std::optional<Catalog::Taken>>> resolve_busy(Error busy);
   void note_taken(const pb::DiskRecord& taken);

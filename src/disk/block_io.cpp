@@ -128,7 +128,11 @@ bool BlockIo::count_applied(const std::vector<Answer>& answers) {
   std::lock_guard lock(core_.mutex);
   for (const Answer& answer : answers) {
     Replica& replica = *core_.replicas[answer.target.index];
-    if (answer.reply.ok) replica.changes_acked += 1;
+    if (answer.reply.ok) {
+      replica.changes_acked += 1;
+    } else if (replica.session == answer.target.session) {
+      replica.healing = false;  // the copy may have passed this range: it begins anew
+    }
     replica.pace.add(answer.took);
     all = all && answer.reply.ok;
   }

@@ -106,7 +106,9 @@ bool Healer::lacks(std::size_t index, BlockIndex block) {
   return here && !core_.members.is_in_sync(index, locations);
 }
 
-bool Healer::anything_unknown(std::size_t index) {
+/// A survivor that came back only after the others were asked has not said what it knows.
+bool Healer::anything_unknown(const Attempt& attempt) {
+  const std::size_t index = attempt.index;
   const auto views = core_.map.loaded();
   std::lock_guard lock(core_.mutex);
   const NodeId& node = core_.replicas[index]->node;
@@ -118,7 +120,7 @@ bool Healer::anything_unknown(std::size_t index) {
       if (!here) continue;
       const auto current = core_.members.in_sync(locations);
       const bool known = std::any_of(current.begin(), current.end(), [&](std::size_t member) {
-        return member == index || core_.replicas[member]->state == Replica::State::open;
+        return member == index || attempt.asked.contains(member);
       });
       if (!known) return true;
     }
@@ -145,6 +147,7 @@ Task<bool> Healer::add_list(Attempt& attempt, std::size_t asked, std::string mis
     core_.session_failed(asked, session, reply.error());
     co_return false;
   }
+  attempt.asked.insert(asked);
   for (const BlockVersion& version : versions_in(*reply, core_.geometry())) {
     if (lacks(attempt.index, version.block)) found.insert(version);
   }
@@ -159,7 +162,7 @@ Task<bool> Healer::collect(Attempt& attempt) {
     const std::string missed_by = i == attempt.index ? "" : node;
     if (!co_await add_list(attempt, i, missed_by, found)) co_return false;
   }
-  attempt.unknown = anything_unknown(attempt.index);
+  attempt.unknown = anything_unknown(attempt);
   std::lock_guard lock(core_.mutex);
   Replica& replica = *core_.replicas[attempt.index];
   replica.heal_unknown = attempt.unknown;
