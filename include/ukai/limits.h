@@ -73,6 +73,8 @@ inline constexpr std::size_t boot_id_bytes_max = 128;             // a UUID has 
 inline constexpr std::size_t node_workers_default = 4;  // ops that may wait for the device
 
 // -- lease
+inline constexpr auto epoch_confirmation =
+    2000ms;                                  // how long a node's word stands in for ZooKeeper's
 inline constexpr auto lease_linger = 1s;     // QEMU closes and reopens within ms
 inline constexpr auto clean_interval = 30s;  // how lazily dirty bits are cleared
 

@@ -24,6 +24,8 @@ class MemberTable {
   const NodeId& node(std::size_t index) const { return members_[index].node; }
   std::optional<std::size_t> index_of(const NodeId& node) const;
   bool missing(std::size_t index) const { return members_[index].missing; }
+  /// Epoch in which a missing member went.
+  std::uint64_t since_epoch(std::size_t index) const { return members_[index].since_epoch; }
   /// Bit i is set when member i is missing.
   std::uint64_t missing_mask() const;
   std::vector<std::string> names() const;

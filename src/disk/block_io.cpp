@@ -10,6 +10,14 @@
 #include "disk/copy.h"
 
 namespace ukai {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr Duration unconfirmed_pause = 50ms;  // between looks while neither ZooKeeper nor nodes say
+
+Error session_ended() { return {Code::stale, "the lease ended with its ZooKeeper session"}; }
+
+}  // namespace
 
 Error BlockIo::io_error(BlockIndex block, std::string_view why) {
   return {Code::io, fmt::format("disk {} block {}: {}", core_.name(), raw(block), why)};
@@ -97,17 +105,44 @@ BlockIo::Plan BlockIo::plan_change(const std::vector<Location>& locations) {
   return go;
 }
 
+/// False: not now, or no longer; time has passed. Waiting for ZooKeeper has no end of its own.
+Task<bool> BlockIo::may_serve(const std::vector<Location>& locations) {
+  LeaseClock& clock = core_.services.clock;
+  if (const auto from = confirmation_.serve_from(locations)) {
+    const std::uint64_t ticket = core_.changed.ticket();
+    co_await core_.changed.wait(ticket, *from);
+    co_return core_.stopped_now();
+  }
+  if (clock.valid(core_.lease.session_id)) co_return true;
+  if (clock.ended(core_.lease.session_id)) {
+    core_.stop(session_ended());
+    co_return true;  // the plan says why
+  }
+  if (core_.stopped_now() || co_await confirmation_.fresh(locations)) co_return true;
+  co_await sleep_for(core_.services.scheduler, unconfirmed_pause);
+  co_return false;
+}
+
+/// The segment of the map that has the block. ZooKeeper may take as long as it takes.
+Task<Result<MapCache::View>> BlockIo::load_map(BlockIndex block) {
+  for (;;) {
+    auto view = co_await core_.map.load(block, core_.geometry());
+    const bool away = view.failed_with(Code::unreachable) || view.failed_with(Code::unknown);
+    if (view.ok() || !away) co_return view;
+    if (core_.services.clock.ended(core_.lease.session_id)) core_.stop(session_ended());
+    if (auto reason = core_.stop_reason()) co_return *reason;
+    co_await sleep_for(core_.services.scheduler, unconfirmed_pause);
+  }
+}
+
 /// Waits and sets members aside until the block can be served, or `deadline` has passed.
 Task<Result<BlockIo::Go>> BlockIo::next_plan(BlockIndex block, bool changes, TimePoint deadline) {
-  auto view = co_await core_.map.load(block, core_.geometry());
+  auto view = co_await load_map(block);
   if (!view) co_return view.error();
   const auto& locations = (*view)->locations(block);
   for (;;) {
     const std::uint64_t ticket = core_.changed.ticket();
-    if (!core_.services.clock.valid(core_.lease.session_id)) {
-      const bool stands = co_await core_.services.clock.wait_valid(core_.lease.session_id);
-      if (!stands) core_.stop(Error{Code::stale, "the lease ended with its ZooKeeper session"});
-    }
+    if (!co_await may_serve(locations)) continue;
     Plan plan = changes ? plan_change(locations) : plan_read(locations);
     if (auto* go = std::get_if<Go>(&plan)) co_return std::move(*go);
     if (auto* error = std::get_if<Error>(&plan)) co_return *error;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "disk/disk_core.h"
+#include "disk/epoch_confirmation.h"
 #include "disk/hedged_reads.h"
 #include "disk/membership.h"
 #include "disk/requests.h"
@@ -16,7 +17,7 @@ namespace ukai {
 class BlockIo {
  public:
   BlockIo(DiskCore& core, Membership& membership)
-      : core_(core), membership_(membership), hedged_(core) {}
+      : core_(core), membership_(membership), hedged_(core), confirmation_(core) {}
 
   Task<Result<Payload>> read(BlockPart part);
   /// `op` is write (data: part.length_bytes bytes) or zero (no data).
@@ -39,6 +40,8 @@ class BlockIo {
   Plan plan_change(const std::vector<Location>& locations);
   void add_all_open(const std::vector<Location>& locations, Go& go);
   Target target_of(const Replica& replica, bool required) const;
+  Task<bool> may_serve(const std::vector<Location>& locations);
+  Task<Result<MapCache::View>> load_map(BlockIndex block);
   Task<Result<Go>> next_plan(BlockIndex block, bool changes, TimePoint deadline);
   bool count_applied(const std::vector<Answer>& answers);
   bool held_in_sync(BlockIndex block, const std::vector<Answer>& answers);
@@ -50,6 +53,7 @@ class BlockIo {
   DiskCore& core_;
   Membership& membership_;
   HedgedReads hedged_;
+  EpochConfirmation confirmation_;
 };
 
 }  // namespace ukai

@@ -90,6 +90,7 @@ Connector::Fenced Connector::take_fence(std::size_t index, const pb::FenceReply&
   Fenced out;
   out.ok = true;
   out.first = !replica.fenced;
+  if (out.first) replica.fenced_first = core_.now();
   out.had_active = reply.active_count() > 0;
   const bool rebooted = !replica.boot_id.empty() && replica.boot_id != reply.boot_id();
   const bool unflushed = replica.changes_acked > replica.changes_flushed;

@@ -75,7 +75,11 @@ struct Replica {
   std::shared_ptr<NodeLink> link;
   std::string data_address;
   std::string control_address;
-  int rank = 0;  ///< smaller is nearer
+  int rank = 0;                 ///< smaller is nearer
+  TimePoint fenced_first{};     ///< when the first fence under this epoch had its answer
+  TimePoint confirmed{};        ///< when the last confirmed ping was sent, while ZooKeeper is away
+  Session confirmed_session{};  ///< under which it was
+  bool confirming = false;      ///< one is under way
   std::string last_error;
   Pace pace;
 };
@@ -144,6 +148,7 @@ struct DiskCore {
   /// The map of every block that may have changes which no flush has covered.
   std::vector<MapCache::View> changed_map() const;
   std::optional<Error> stop_reason();
+  bool stopped_now() { return stop_reason().has_value(); }
   /// Ends service under this epoch; `error` is what everybody waiting gets.
   void stop(Error error);
   /// Names the session in a control call. Call with mutex held.

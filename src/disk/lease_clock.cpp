@@ -58,17 +58,9 @@ bool LeaseClock::valid(std::int64_t session_id) const {
   return !stopped_ && session_id == session_id_ && scheduler_.now() < valid_until_;
 }
 
-Task<bool> LeaseClock::wait_valid(std::int64_t session_id) {
-  for (;;) {
-    const std::uint64_t ticket = changed_.ticket();
-    if (valid(session_id)) co_return true;
-    {
-      std::lock_guard lock(mutex_);
-      if (stopped_) co_return false;
-    }
-    if (coordination_.session_id() != session_id) co_return false;
-    co_await changed_.wait(ticket, scheduler_.now() + ask_interval_max);
-  }
+bool LeaseClock::ended(std::int64_t session_id) const {
+  std::lock_guard lock(mutex_);
+  return stopped_ || coordination_.session_id() != session_id;
 }
 
 Task<std::int64_t> LeaseClock::wait_session() {
@@ -77,7 +69,9 @@ Task<std::int64_t> LeaseClock::wait_session() {
     {
       std::lock_guard lock(mutex_);
       if (stopped_) co_return 0;
-      if (session_id_ != 0 && scheduler_.now() < valid_until_) co_return session_id_;
+      // The last answer may have been to a session that has been followed by another one since.
+      const bool current = session_id_ != 0 && session_id_ == coordination_.session_id();
+      if (current && scheduler_.now() < valid_until_) co_return session_id_;
     }
     co_await changed_.wait(ticket, scheduler_.now() + ask_interval_max);
   }

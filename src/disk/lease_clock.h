@@ -22,8 +22,8 @@ class LeaseClock {
 
   /// True while session `session_id` surely stands.
   bool valid(std::int64_t session_id) const;
-  /// Resumes when valid(session_id), or when that session is known to be gone (false).
-  Task<bool> wait_valid(std::int64_t session_id);
+  /// True when session `session_id` is known to be gone.
+  bool ended(std::int64_t session_id) const;
   /// Resumes when a session stands, with its id; 0 after stop().
   Task<std::int64_t> wait_session();
   /// Ends the questions; resumes when the last has been answered.

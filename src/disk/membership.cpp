@@ -82,7 +82,8 @@ Task<Result<>> Membership::ensure_missing(std::vector<std::size_t> which, std::s
       base = core_.entry;
       changed = base.record;
       for (std::size_t index : which) {
-        if (core_.members.missing(index)) continue;
+        // Who may have become present, as far as anybody else can tell, is recorded once more.
+        if (core_.members.missing(index) && !core_.replicas[index]->presenting) continue;
         news = true;
         const Sequence sequence{++core_.last_sequence};
         changed = with_missing(std::move(changed), core_.replicas[index]->node, core_.lease.epoch,
@@ -96,6 +97,7 @@ Task<Result<>> Membership::ensure_missing(std::vector<std::size_t> which, std::s
     for (std::size_t index : which) {
       std::lock_guard lock(core_.mutex);
       Replica& replica = *core_.replicas[index];
+      replica.presenting = replica.presenting && *done != Retry::no;
       if (core_.members.missing(index) && replica.state == Replica::State::open) {
         replica.state = Replica::State::closed;  // present again only under a new session
       }
@@ -128,11 +130,10 @@ Task<Result<>> Membership::mark_present(std::size_t index) {
     }
     std::vector<SegmentEntry> none;
     auto done = co_await commit(base, changed, none);
-    {
-      std::lock_guard lock(core_.mutex);
-      core_.replicas[index]->presenting = false;
-    }
-    if (!done) co_return done.error();
+    if (!done) co_return done.error();  // and it may be present all the same
+    std::lock_guard lock(core_.mutex);
+    core_.replicas[index]->presenting = false;
+    if (*done == Retry::no) co_return Unit{};
   }
 }
 

@@ -132,8 +132,6 @@ def test_f20_the_quorum_is_gone_for_longer_than_a_session(
     finish(cluster, name, checker, stall_s=gone_s + 10)
 
 
-@pytest.mark.xfail(strict=True, reason="going on past the session's end while all nodes confirm "
-                   "the epoch is not there yet (docs/failures.md)")
 def test_f20_guest_io_never_stops_without_a_quorum(new_cluster: NewCluster, name: str,
                                                    load: NewLoad) -> None:
     cluster = new_cluster("--nodes", "2", "--hosts", "1", "--zookeepers", "3")

@@ -68,7 +68,7 @@ void Run::network_fault() {
 
 void Run::host_fault() {
   MemoryCoordination& metadata = *host().coordination;
-  switch (world_.scheduler.below(6)) {
+  switch (world_.scheduler.below(7)) {
     case 0:
       world_.disturb("metadata connection lost");
       return metadata.suspend();
@@ -84,6 +84,8 @@ void Run::host_fault() {
       world_.scheduler.run_for(time);
       return world_.resume_host(host_);
     }
+    case 4:
+      return split();
     default:
       return take_over();
   }
@@ -237,7 +239,30 @@ void Run::take_over() {
   guest_.move_to(host_);
 }
 
+/// The network splits: the host keeps its nodes and loses ZooKeeper; another host has ZooKeeper and
+/// not all the nodes, and takes over as soon as it may.
+void Run::split() {
+  if (plan_.hosts < 2 || !guest_.is_open()) return;
+  mend();
+  const std::size_t next = (host_ + 1) % plan_.hosts;
+  const std::string node = world_.nodes[any_node()]->id.str();
+  world_.cut(world_.hosts[next]->id.str(), node);
+  world_.cut(node, world_.hosts[next]->id.str());
+  world_.cut(world_.hosts[next]->id.str(), host().id.str());
+  world_.disturb("the network splits");
+  host().coordination->suspend();
+  work(world_.scheduler.between(0ms, 3s), 20ms);
+  guest_.leave_witness();
+  host_ = next;
+  guest_.move_to(host_);
+  for (int i = 0; i < 3; ++i) {
+    work(world_.scheduler.between(1s, 3s), 20ms);
+    world_.disturb("the network is split");
+  }
+}
+
 void Run::mend() {
+  guest_.dismiss_witness();
   world_.heal_all();
   world_.loss_percent = 0;
   for (std::size_t i = 0; i < plan_.hosts; ++i) {

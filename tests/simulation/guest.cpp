@@ -10,6 +10,7 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr std::size_t operations_max = 8;
+constexpr std::size_t witnesses_max = 4;
 constexpr std::size_t cells_max = 12;
 
 }  // namespace
@@ -30,6 +31,7 @@ void Guest::move_to(std::size_t host) {
 void Guest::close() {
   handle_.reset();
   dead_.reset();
+  witness_.reset();
   reader_.reset();
   reader_host_.reset();
 }
@@ -63,8 +65,11 @@ std::uint64_t Guest::offset_of(std::size_t cell) const {
 }
 
 void Guest::act() {
-  if (!handle_ || under_way_ >= operations_max) return;
   const auto dice = world_.scheduler.below(100);
+  if (witness_ && (dice >= 90 || !handle_) && witnessing_ < witnesses_max) {
+    spawn(do_witness(witness_, pick()));
+  }
+  if (!handle_ || under_way_ >= operations_max) return;
   if (dice == 99 && dead_) {
     spawn(do_write_dead(std::exchange(dead_, nullptr)));
   } else if (dice < 5) {
@@ -159,6 +164,16 @@ Task<void> Guest::do_read(std::shared_ptr<OpenDisk> handle, Range range, std::ui
   // The former host may read what was true before the takeover; so may who reads as power is lost.
   if (!data.ok() || era != era_ || losses != world_.power_losses) co_return;
   check(range, data->to_string(), begun);
+}
+
+Task<void> Guest::do_witness(std::shared_ptr<OpenDisk> handle, Range range) {
+  const std::uint64_t begun = model_.now();
+  const std::uint64_t losses = world_.power_losses;
+  ++witnessing_;
+  auto data = co_await handle->read(offset_of(range.first),
+                                    static_cast<std::uint32_t>(range.count) * cell_bytes);
+  --witnessing_;
+  if (data.ok() && losses == world_.power_losses) check(range, data->to_string(), begun);
 }
 
 void Guest::finish_change(const Change& change, const Result<>& done) {

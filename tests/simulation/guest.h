@@ -37,6 +37,10 @@ class Guest {
   void touch_all();
   /// Starts reading everything twice.
   void read_all();
+  /// The handle on the host that the guest leaves next is kept, and reads now and then: whoever has
+  /// lost the lease may be refused, and is not told what is out of date.
+  void leave_witness() { witness_ = handle_; }
+  void dismiss_witness() { witness_.reset(); }
   void flush();
   void close();
 
@@ -65,6 +69,7 @@ class Guest {
   Task<void> do_read(std::shared_ptr<OpenDisk> handle, Range range, std::uint64_t era);
   Task<void> do_write(Range range, std::uint64_t era);
   Task<void> do_zero(Range range, std::uint64_t era);
+  Task<void> do_witness(std::shared_ptr<OpenDisk> handle, Range range);
   Task<void> do_write_dead(std::shared_ptr<OpenDisk> handle);
   Task<void> do_flush(std::uint64_t era);
   void check(Range range, const std::string& bytes, std::uint64_t begun);
@@ -78,6 +83,8 @@ class Guest {
   const std::size_t cells_;
   Model model_;
   std::shared_ptr<OpenDisk> handle_;
+  std::shared_ptr<OpenDisk> witness_;  ///< stays open on a host that the guest has left
+  std::size_t witnessing_ = 0;
   std::shared_ptr<OpenDisk> dead_;  ///< has told that another host took the disk
   std::optional<std::size_t> reader_host_;
   std::shared_ptr<OpenDisk> reader_;

@@ -43,6 +43,14 @@ TEST(Mutation, rule_1_a_node_serves_old_sessions) {
   expect_caught(Mutation::serves_old_sessions, plans::two_replicas);
 }
 
+TEST(Mutation, rule_1_a_holder_goes_on_without_zookeeper_and_without_nodes) {
+  expect_caught(Mutation::goes_on_unconfirmed, plans::two_hosts);
+}
+
+TEST(Mutation, rule_1_a_new_holder_does_not_wait_for_the_last) {
+  expect_caught(Mutation::serves_before_the_last_ends, plans::two_hosts);
+}
+
 TEST(Mutation, rule_2_a_failure_is_not_recorded_before_the_ack) {
   expect_caught(Mutation::acks_unrecorded_failure, plans::two_replicas);
 }

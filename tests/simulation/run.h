@@ -73,6 +73,7 @@ class Run {
   void isolated_power_cut();
   void blackout();
   void take_over();
+  void split();
   void mend();
   SimHost& host() { return *world_.hosts[host_]; }
   std::size_t any_node() { return world_.scheduler.below(plan_.nodes); }

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "simulation/sim_links.h"
 
 namespace ukai::sim {
@@ -116,7 +118,8 @@ void World::disturb(const std::string& what) {
 void World::tell(const NodeId& node) {
   for (auto* listener : listeners_) {
     scheduler.post([this, listener, node] {
-      if (listeners_.contains(listener)) (*listener)(node);
+      const auto found = std::find(listeners_.begin(), listeners_.end(), listener);
+      if (found != listeners_.end()) (*listener)(node);
     });
   }
 }

@@ -97,8 +97,8 @@ class World {
   void hold_back(const std::string& from, const std::string& to, Scheduler::Handler deliver);
   void note_change(SimNode& node, const IoRequest& request);
   void repeat_changes(const std::string& node);
-  void subscribe(std::function<void(NodeId)>* listener) { listeners_.insert(listener); }
-  void unsubscribe(std::function<void(NodeId)>* listener) { listeners_.erase(listener); }
+  void subscribe(std::function<void(NodeId)>* listener) { listeners_.push_back(listener); }
+  void unsubscribe(std::function<void(NodeId)>* listener) { std::erase(listeners_, listener); }
   std::shared_ptr<NodeLink> link(const std::string& from, const std::string& to);
 
   Duration latency_max = std::chrono::milliseconds(2);
@@ -114,7 +114,7 @@ class World {
   TimePoint calm_since_{};
   std::set<Way> cuts_;
   std::map<Way, std::vector<Scheduler::Handler>> late_;
-  std::set<std::function<void(NodeId)>*> listeners_;
+  std::vector<std::function<void(NodeId)>*> listeners_;  ///< in an order that no address decides
   std::map<Way, std::shared_ptr<NodeLink>> links_;
 };
 

@@ -133,37 +133,44 @@ TEST_F(LeaseClockTest, does_not_credit_a_new_session_with_the_old_ones_answer) {
   EXPECT_TRUE(clock_.valid(2));
 }
 
+TEST_F(LeaseClockTest, does_not_name_a_session_that_another_has_followed) {
+  until_asked();
+  zookeeper_.answer();
+  EXPECT_TRUE(clock_.valid(1));
+  zookeeper_.session = 2;  // the clock has not asked since
+  std::optional<std::int64_t> session;
+  spawn_into<std::int64_t>(clock_.wait_session(), [&](std::int64_t id) { session = id; });
+  scheduler_.run_for(1ms);
+  EXPECT_FALSE(session);
+  until_asked();
+  zookeeper_.answer();
+  scheduler_.run_for(1ms);
+  EXPECT_EQ(session, 2);
+}
+
 TEST_F(LeaseClockTest, wakes_who_waits_for_a_session_once_it_surely_stands) {
   std::optional<std::int64_t> session;
   spawn_into<std::int64_t>(clock_.wait_session(), [&](std::int64_t id) { session = id; });
-  std::optional<bool> valid;
-  spawn_into<bool>(clock_.wait_valid(1), [&](bool stands) { valid = stands; });
   scheduler_.run_for(3s);
-  EXPECT_FALSE(session || valid);
+  EXPECT_FALSE(session);
   zookeeper_.answer();
   scheduler_.run_ready();
   EXPECT_EQ(session, 1);
-  EXPECT_EQ(valid, true);
 }
 
-TEST_F(LeaseClockTest, tells_who_waits_for_a_session_that_it_is_gone) {
-  std::optional<bool> valid;
-  spawn_into<bool>(clock_.wait_valid(1), [&](bool stands) { valid = stands; });
+TEST_F(LeaseClockTest, knows_a_session_that_is_gone_from_one_that_may_stand) {
+  EXPECT_FALSE(clock_.ended(1));
+  EXPECT_FALSE(clock_.valid(1)) << "nobody has said so yet";
   zookeeper_.session = 2;
-  zookeeper_.answer();
-  scheduler_.run_ready();
-  EXPECT_EQ(valid, false);
+  EXPECT_TRUE(clock_.ended(1));
 }
 
 TEST_F(LeaseClockTest, believes_in_nothing_and_lets_nobody_wait_once_it_is_stopped) {
   zookeeper_.answer();
-  std::optional<bool> valid;
-  spawn_into<bool>(clock_.wait_valid(7), [&](bool stands) { valid = stands; });
-  EXPECT_EQ(valid, false) << "another session stands";
   spawn(clock_.stop());
+  EXPECT_TRUE(clock_.ended(1));
   EXPECT_FALSE(clock_.valid(1));
   EXPECT_EQ(scheduler_.run(clock_.wait_session()), 0);
-  EXPECT_FALSE(scheduler_.run(clock_.wait_valid(1)));
 }
 
 }  // namespace
