@@ -126,6 +126,7 @@ class Catalog {
   struct Trash {
     std::string key;
     pb::TrashRecord record;
+    std::string damage;  ///< not empty: it says nothing clear, and must not be obeyed
   };
   Task<Result<std::vector<Trash>>> trash_of(NodeId node);
   Task<Result<>> remove_trash(NodeId node, std::string key);

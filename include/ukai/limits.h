@@ -57,6 +57,7 @@ inline constexpr auto metadata_request_default = 10s;  // a ZooKeeper leader ele
 inline constexpr auto metadata_retry_pause = 100ms;    // between tries to read a lost outcome back
 inline constexpr int metadata_conflicts_max = 16;      // compare-and-sets lost in a row, then stale
 inline constexpr std::size_t earlier_ops_max = 8;      // operation ids a disk's record remembers
+inline constexpr std::size_t record_text_bytes_max = 4096;  // a path; no other text is as long
 inline constexpr std::size_t znode_bytes_max = 512U << 10;  // half of ZooKeeper's own limit
 inline constexpr std::size_t transaction_ops_max = 2048;    // a 64 TiB create is 1,024 segments
 

@@ -18,6 +18,7 @@ namespace ukai {
 class MemberTable {
  public:
   MemberTable() = default;
+  /// `record` has passed check_record(): at most limits::disk_nodes_max members, no two alike.
   explicit MemberTable(const pb::DiskRecord& record);
 
   std::size_t size() const { return members_.size(); }

@@ -251,8 +251,7 @@ Task<bool> NodeService::Impl::delete_all() {
       log::info("event=disk_deleted disk={} name=\"{}\"", order.record.disk_id(),
                 order.record.disk_name());
     } else {
-      log::warn("event=disk_not_deleted disk={} reason=\"{}\"", order.record.disk_id(),
-                deleted.error().what);
+      log::warn("event=disk_not_deleted disk={} reason=\"{}\"", order.key, deleted.error().what);
       all = false;
     }
   }
@@ -260,6 +259,7 @@ Task<bool> NodeService::Impl::delete_all() {
 }
 
 Task<Result<>> NodeService::Impl::delete_one(Catalog::Trash order) {
+  if (!order.damage.empty()) co_return Error{Code::corrupt, order.damage};
   auto disk = DiskId::parse(order.record.disk_id());
   if (!disk) co_return disk.error();
   OneShot<Result<>> deleted;

@@ -258,7 +258,8 @@ Task<Result<>> BlockIo::change(BlockPart part, IoOp op, Payload data) {
     bool again = false;
     auto done = co_await after_failures(part.block, std::move(answers), again);
     if (again && done.ok()) continue;
-    if (!done.ok() && done.code() == Code::io && !core_.stop_reason()) {
+    // Whatever the reason: a replica that failed, for want of space say, may have taken a part.
+    if (!done.ok() && !core_.stop_reason()) {
       core_.tasks.spawn(settle(part.block, std::move(guard)));
     }
     co_return done;

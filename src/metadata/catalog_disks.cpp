@@ -26,20 +26,11 @@ namespace {
 /// Folders of each disk, below its record.
 constexpr std::array<const char*, 3> disk_folders{"/map", "/jobs", "/readers"};
 
-/// The record's own id and shape: what the rest of the system divides and indexes by.
-Result<> check_disk_record(DiskId disk, const pb::DiskRecord& record) {
-  const auto corrupt = [disk](const std::string& why) {
-    return Error{Code::corrupt, "metadata record " + Catalog::disk_path(disk) + ": " + why};
-  };
-  if (record.id() != disk.to_string()) return corrupt("is of disk \"" + record.id() + "\"");
-  if (!parse_disk_name(record.name())) return corrupt("has no valid name");
-  if (auto geometry = make_geometry(record.size(), record.block_size()); !geometry) {
-    return corrupt(geometry.error().what);
-  }
-  if (record.members_size() > static_cast<int>(limits::disk_nodes_max)) {
-    return corrupt("has too many members");
-  }
-  return Unit{};
+/// What is written must be readable again.
+Result<> check_written(const pb::DiskRecord& record) {
+  auto fine = check_record(record);
+  if (fine) return fine;
+  return Error{Code::invalid, "disk \"" + record.name() + "\": " + fine.error().what};
 }
 
 Error lease_gone(const Lease& lease, const pb::DiskRecord& record) {
@@ -110,9 +101,7 @@ Task<Result<DiskId>> Catalog::find_disk(DiskName name) {
     co_return Error{Code::not_found, "there is no disk named \"" + name.str() + "\""};
   }
   if (!loaded) co_return loaded.error();
-  auto id = DiskId::parse(loaded->record.disk_id());
-  if (!id) co_return Error{Code::corrupt, "metadata record " + path + ": holds no disk id"};
-  co_return *id;
+  co_return *DiskId::parse(loaded->record.disk_id());
 }
 
 Task<Result<std::vector<DiskName>>> Catalog::disk_names() {
@@ -142,9 +131,12 @@ Task<Result<std::vector<DiskListing>>> Catalog::disks() {
 }
 
 Task<Result<DiskEntry>> Catalog::load_disk(DiskId disk) {
-  auto loaded = co_await load_record<pb::DiskRecord>(coordination_, disk_path(disk));
+  const std::string path = disk_path(disk);
+  auto loaded = co_await load_record<pb::DiskRecord>(coordination_, path);
   if (!loaded) co_return loaded.error();
-  if (auto fine = check_disk_record(disk, loaded->record); !fine) co_return fine.error();
+  if (loaded->record.id() != disk.to_string()) {
+    co_return detail::corrupt_record(path, "is of disk \"" + loaded->record.id() + "\"");
+  }
   co_return DiskEntry{std::move(loaded->record), loaded->stat.version};
 }
 
@@ -153,8 +145,8 @@ Task<Result<SegmentEntry>> Catalog::load_segment(DiskId disk, std::uint32_t segm
   auto loaded = co_await load_record<pb::MapSegment>(coordination_, path);
   if (!loaded) co_return loaded.error();
   if (loaded->record.segment() != segment) {
-    co_return Error{Code::corrupt, "metadata record " + path + ": is segment " +
-                                       std::to_string(loaded->record.segment())};
+    co_return detail::corrupt_record(path,
+                                     "is segment " + std::to_string(loaded->record.segment()));
   }
   co_return SegmentEntry{std::move(loaded->record), loaded->stat.version};
 }
@@ -163,6 +155,7 @@ Task<Result<>> Catalog::create_disk(pb::DiskRecord record, std::vector<pb::MapSe
   auto id = DiskId::parse(record.id());
   if (!id) co_return id.error();
   if (auto name = parse_disk_name(record.name()); !name) co_return name.error();
+  if (auto fine = check_written(record); !fine) co_return fine;
   const std::string path = disk_path(*id);
   const std::string op = new_operation();
   record.set_last_op(op);
@@ -206,12 +199,13 @@ Task<Result<DiskEntry>> Catalog::update_disk_and_map(Lease lease, DiskEntry entr
   changed.set_last_op(before.last_op());
   *changed.mutable_earlier_ops() = before.earlier_ops();
   remember_operation(changed, op);
+  if (auto name = parse_disk_name(changed.name()); !name) co_return name.error();
+  if (auto fine = check_written(changed); !fine) co_return fine.error();
 
   std::vector<Op> ops;
   ops.push_back(Op::check(lease_path(lease.disk), any_version));
   ops.push_back(Op::set(path, encode_record(changed), entry.version));
   if (changed.name() != before.name()) {
-    if (auto name = parse_disk_name(changed.name()); !name) co_return name.error();
     ops.push_back(Op::create(name_path(changed.name()), name_record(changed.id())));
     ops.push_back(Op::remove(name_path(before.name())));
   }

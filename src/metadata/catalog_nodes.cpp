@@ -44,9 +44,20 @@ Task<Result<pb::HostRecord>> host_line(Catalog& catalog, HostId id) {
 Task<Result<Catalog::Trash>> trash_line(Coordination& coordination, std::string folder,
                                         std::string key) {
   const std::string path = folder + "/" + key;
+  Catalog::Trash line;
+  line.key = std::move(key);
   auto order = co_await load_record<pb::TrashRecord>(coordination, path);
+  if (order.ok() && order->record.disk_id() != line.key) {
+    // To obey it could delete a disk that is in use.
+    order = detail::corrupt_record(path, "is about disk " + order->record.disk_id());
+  }
+  if (order.failed_with(Code::corrupt)) {
+    line.damage = order.error().what;
+    co_return line;
+  }
   if (!order) co_return order.error();
-  co_return Catalog::Trash{std::move(key), std::move(order->record)};
+  line.record = std::move(order->record);
+  co_return line;
 }
 
 /// The lines that are (still) there, or the first real error.
@@ -117,6 +128,9 @@ Task<Result<NodeInfo>> Catalog::node(NodeId id) {
     co_return Error{Code::not_found, "there is no node \"" + id.str() + "\""};
   }
   if (!record) co_return record.error();
+  if (record->record.id() != id.str()) {
+    co_return detail::corrupt_record(node_path(id), "is of node \"" + record->record.id() + "\"");
+  }
   auto alive = co_await find_record<pb::NodeAlive>(coordination_, alive_path(id));
   if (!alive) co_return alive.error();
   NodeInfo info;
@@ -171,6 +185,9 @@ Task<Result<pb::HostRecord>> Catalog::host(HostId id) {
     co_return Error{Code::not_found, "no host \"" + id.str() + "\" is running"};
   }
   if (!loaded) co_return loaded.error();
+  if (loaded->record.id() != id.str()) {
+    co_return detail::corrupt_record(host_path(id), "is of host \"" + loaded->record.id() + "\"");
+  }
   co_return std::move(loaded->record);
 }
 

@@ -9,11 +9,11 @@ constexpr std::string_view envelope_family = "UKR";
 constexpr std::string_view envelope = "UKR1";
 constexpr std::size_t header_bytes = envelope.size() + 1;
 
-Error corrupt(std::string_view path, const std::string& why) {
+}  // namespace
+
+Error corrupt_record(std::string_view path, const std::string& why) {
   return {Code::corrupt, "metadata record " + std::string(path) + ": " + why};
 }
-
-}  // namespace
 
 std::string encode_record(RecordKind kind, const google::protobuf::MessageLite& message) {
   std::string value(envelope);
@@ -24,24 +24,24 @@ std::string encode_record(RecordKind kind, const google::protobuf::MessageLite& 
 
 Result<> decode_record(RecordKind kind, std::string_view path, std::string_view value,
                        google::protobuf::MessageLite& out) {
-  if (value.empty()) return corrupt(path, "is empty");
+  if (value.empty()) return corrupt_record(path, "is empty");
   if (value.size() < header_bytes || !value.starts_with(envelope_family)) {
-    return corrupt(path, "is no UKAI record");
+    return corrupt_record(path, "is no UKAI record");
   }
   if (!value.starts_with(envelope)) {
     const std::string found(value.substr(0, envelope.size()));
     const bool version = found.back() >= '2' && found.back() <= '9';
-    if (!version) return corrupt(path, "is no UKAI record");
-    return corrupt(path, "has the envelope " + found + " of a newer UKAI; this one reads " +
-                             std::string(envelope));
+    if (!version) return corrupt_record(path, "is no UKAI record");
+    return corrupt_record(path, "has the envelope " + found + " of a newer UKAI; this one reads " +
+                                    std::string(envelope));
   }
   if (value[envelope.size()] != static_cast<char>(kind)) {
-    return corrupt(path, std::string("is of kind '") + value[envelope.size()] + "', not '" +
-                             static_cast<char>(kind) + "'");
+    return corrupt_record(path, std::string("is of kind '") + value[envelope.size()] + "', not '" +
+                                    static_cast<char>(kind) + "'");
   }
   const std::string_view body = value.substr(header_bytes);
   if (!out.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
-    return corrupt(path, "does not parse");
+    return corrupt_record(path, "does not parse");
   }
   return Unit{};
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "metadata/record_rules.h"
 #include "ukai/result.h"
 #include "ukai_records.pb.h"
 
@@ -37,6 +38,7 @@ namespace detail {
 std::string encode_record(RecordKind kind, const google::protobuf::MessageLite& message);
 Result<> decode_record(RecordKind kind, std::string_view path, std::string_view value,
                        google::protobuf::MessageLite& out);
+Error corrupt_record(std::string_view path, const std::string& why);
 }  // namespace detail
 
 template <class Message>
@@ -44,13 +46,17 @@ std::string encode_record(const Message& message) {
   return detail::encode_record(kind_of(&message), message);
 }
 
-/// corrupt: no envelope, a newer one, another kind, or bytes that do not parse; the message names
-/// `path`. Fields that this version does not know are kept, and written back.
+/// corrupt: no envelope, a newer one, another kind, bytes that do not parse, or fields against
+/// check_record(); the message names `path`. Fields that this version does not know are kept, and
+/// written back.
 template <class Message>
 Result<Message> decode_record(std::string_view path, std::string_view value) {
   Message message;
   if (auto fine = detail::decode_record(kind_of(&message), path, value, message); !fine) {
     return fine.error();
+  }
+  if (auto fine = check_record(message); !fine) {
+    return detail::corrupt_record(path, fine.error().what);
   }
   return message;
 }

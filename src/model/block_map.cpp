@@ -111,6 +111,9 @@ std::vector<pb::MapSegment> grow_map(const pb::MapSegment& last, const Geometry&
 
 Result<> check_segment(const pb::MapSegment& segment, const Geometry& geometry) {
   if (segment.segment() >= geometry.segment_count()) return bad_segment(segment, "beyond the disk");
+  if (static_cast<std::uint64_t>(segment.sets_size()) > limits::segment_blocks) {
+    return bad_segment(segment, "has more replica sets than blocks");
+  }
   for (const pb::ReplicaSet& set : segment.sets()) {
     if (set.nodes_size() == 0) return bad_segment(segment, "a replica set is empty");
     if (set.nodes_size() != set.status_size()) {
@@ -119,6 +122,9 @@ Result<> check_segment(const pb::MapSegment& segment, const Geometry& geometry) 
     const std::set<std::string> unique(set.nodes().begin(), set.nodes().end());
     if (unique.size() != static_cast<std::size_t>(set.nodes_size())) {
       return bad_segment(segment, "a replica set names a node twice");
+    }
+    for (const std::string& node : set.nodes()) {
+      if (!parse_id(node, "node")) return bad_segment(segment, "a replica set names no valid node");
     }
     for (std::uint32_t status : set.status()) {
       if (status > 2) return bad_segment(segment, "a sync status is unknown");

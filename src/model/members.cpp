@@ -10,6 +10,7 @@
 namespace ukai {
 
 MemberTable::MemberTable(const pb::DiskRecord& record) {
+  assert(record.members_size() <= static_cast<int>(limits::disk_nodes_max));
   for (const pb::Member& member : record.members()) {
     members_.push_back(
         {NodeId(member.node()), member.missing(), member.since_epoch(), member.since_sequence()});

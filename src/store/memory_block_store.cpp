@@ -121,16 +121,14 @@ Result<> MemoryBlockStore::write(BlockKey key, std::uint32_t offset_bytes, const
   auto checked = check_range(**disk, offset_bytes, length);
   if (!checked.ok() || length == 0) return checked;
   Block& block = (*disk)->blocks[key];
-  const std::uint32_t last = (offset_bytes + length - 1) / sector_bytes;
-  std::uint64_t added = 0;
-  for (std::uint32_t i = offset_bytes / sector_bytes; i <= last; ++i)
-    if (!block.cached.contains(i)) ++added;
-  if (added > 0 && (sectors_ + added) * sector_bytes > capacity_bytes_)
-    return Error{Code::no_space, "the memory store is full"};
   for (std::uint32_t done = 0; done < length;) {
     const std::uint32_t at = offset_bytes + done;
     const std::uint32_t within = at % sector_bytes;
     const std::uint32_t take = std::min(length - done, sector_bytes - within);
+    // As a file system does: what comes before has been written.
+    if (!block.cached.contains(at / sector_bytes) &&
+        (sectors_ + 1) * sector_bytes > capacity_bytes_)
+      return Error{Code::no_space, "the memory store is full"};
     const auto old = block.cached.find(at / sector_bytes);
     auto sector = std::make_shared<Sector>(old == block.cached.end() ? Sector{} : *old->second);
     std::memcpy(sector->data() + within, bytes.data() + done, take);

@@ -206,10 +206,13 @@ void CtlTest::lose_members(const std::string& name, const std::vector<std::strin
   auto taken = sync_wait(catalog_->take_lease(*disk_id, "h9", pb::LeaseRecord::GUEST));
   ASSERT_TRUE(taken.ok());
   pb::DiskRecord changed = taken->entry.record;
+  std::uint64_t sequence = 0;
   for (pb::Member& member : *changed.mutable_members()) {
     for (const std::string& node : nodes) {
       if (member.node() != node) continue;
       member.set_missing(true);
+      member.set_since_epoch(changed.epoch());
+      member.set_since_sequence(++sequence);
       member.set_reason("deadline");
       member.set_since_unix_s(1'763'838'000);
     }

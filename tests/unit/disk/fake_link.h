@@ -10,7 +10,7 @@
 
 namespace ukai::test {
 
-/// A node that keeps what it is asked until the test answers, or never does.
+/// A node that keeps the data requests it is asked until the test answers, or never does.
 class FakeLink final : public NodeLink {
  public:
   struct Asked {
@@ -21,6 +21,8 @@ class FakeLink final : public NodeLink {
   std::vector<Asked> asked;
   Condition condition_now;
   std::vector<OneShot<Result<pb::DiskUsageReply>>> usage_asked;
+  std::vector<pb::PullRequest> pulled;
+  Result<pb::PullReply> pull_reply = away();
 
   void answer(std::size_t index, IoReply reply) {
     const Done done = std::move(asked.at(index).done);
@@ -43,7 +45,10 @@ class FakeLink final : public NodeLink {
   Task<Result<pb::SetMissingReply>> set_missing(pb::SetMissingRequest) override {
     co_return away();
   }
-  Task<Result<pb::PullReply>> pull(pb::PullRequest) override { co_return away(); }
+  Task<Result<pb::PullReply>> pull(pb::PullRequest request) override {
+    pulled.push_back(std::move(request));
+    co_return pull_reply;
+  }
   Task<Result<pb::HashReply>> hash(pb::HashRequest) override { co_return away(); }
   Task<Result<pb::HealthReply>> health() override { co_return away(); }
 

@@ -120,9 +120,14 @@ TEST_F(CatalogDisks, refuses_a_damaged_record_alone_and_names_its_path) {
   pb::DiskRecord foreign = record_of(good);
   pb::DiskRecord absurd = record_of(bad);
   absurd.set_block_size(0);
+  pb::DiskRecord crowded = record_of(bad);
+  while (crowded.members_size() < 65) {
+    crowded.add_members()->set_node("m" + std::to_string(crowded.members_size()));
+  }
   for (const std::string& value :
        {std::string(), std::string("garbage"), std::string("UKR2D"), std::string("UKR1I"),
-        std::string("UKR1D\xff"), encode_record(foreign), encode_record(absurd)}) {
+        std::string("UKR1D\xff"), encode_record(foreign), encode_record(absurd),
+        encode_record(crowded)}) {
     tree.corrupt(path, value);
     auto entry = run(b.catalog.load_disk(bad));
     ASSERT_TRUE(entry.failed_with(Code::corrupt)) << value;
@@ -215,6 +220,29 @@ TEST_F(CatalogDisks, deletes_everything_and_leaves_orders_at_its_nodes) {
   ASSERT_TRUE(run(a.catalog.remove_trash(NodeId("n1"), (*orders)[0].key)).ok());
   ASSERT_TRUE(run(a.catalog.remove_trash(NodeId("n1"), (*orders)[0].key)).ok()) << "gone already";
   EXPECT_EQ(tree.paths(), before);
+}
+
+TEST_F(CatalogDisks, a_damaged_order_to_delete_is_shown_and_spoils_no_other) {
+  ASSERT_TRUE(run(a.catalog.register_node(node_record("n1"), node_alive(1))).ok());
+  const std::string folder = Catalog::trash_path(NodeId("n1")) + "/";
+  pb::TrashRecord good;
+  good.set_disk_id(std::string(32, '1'));
+  const std::string living = create("living").to_string();
+  pb::TrashRecord foreign;
+  foreign.set_disk_id(living);
+  const std::string elsewhere(32, '2');
+  ASSERT_TRUE(run(a.coordination.commit({Op::create(folder + good.disk_id(), encode_record(good)),
+                                         Op::create(folder + elsewhere, encode_record(foreign)),
+                                         Op::create(folder + "junk", "junk")}))
+                  .ok());
+  auto orders = run(a.catalog.trash_of(NodeId("n1")));
+  ASSERT_TRUE(orders.ok()) << orders.error().what;
+  ASSERT_EQ(orders->size(), 3U);
+  EXPECT_EQ((*orders)[0].damage, "");
+  EXPECT_EQ((*orders)[0].record.disk_id(), good.disk_id());
+  EXPECT_THAT((*orders)[1].damage, HasSubstr("is about disk " + living));
+  EXPECT_EQ((*orders)[1].record.disk_id(), "") << "it must not be obeyed";
+  EXPECT_THAT((*orders)[2].damage, HasSubstr("is no UKAI record"));
 }
 
 TEST_F(CatalogDisks, does_not_delete_what_is_open_for_reading_or_held_by_somebody_else) {

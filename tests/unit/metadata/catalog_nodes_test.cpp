@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "catalog_fixture.h"
+#include "metadata/records.h"
 
 namespace ukai::test {
 namespace {
@@ -81,6 +82,17 @@ TEST_F(CatalogNodes, are_listed_in_order_and_a_damaged_record_spoils_its_line_on
   EXPECT_EQ((*nodes)[1].record.id(), "n2");
   EXPECT_THAT((*nodes)[1].damage, HasSubstr("/ukai/nodes/n2"));
   EXPECT_EQ((*nodes)[2].damage, "");
+}
+
+TEST_F(CatalogNodes, are_refused_when_their_record_is_of_another) {
+  ASSERT_TRUE(run(a.catalog.register_node(node_record("n1"), node_alive(1))).ok());
+  tree.corrupt("/ukai/nodes/n1", encode_record(node_record("n2")));
+  auto node = run(b.catalog.node(NodeId("n1")));
+  ASSERT_TRUE(node.failed_with(Code::corrupt));
+  EXPECT_EQ(node.error().what, "metadata record /ukai/nodes/n1: is of node \"n2\"");
+  ASSERT_TRUE(run(a.catalog.register_host(host_record("h1", 1))).ok());
+  tree.corrupt("/ukai/hosts/h1", encode_record(host_record("h2", 1)));
+  EXPECT_TRUE(run(b.catalog.host(HostId("h1"))).failed_with(Code::corrupt));
 }
 
 // -- hosts

@@ -191,6 +191,14 @@ TEST(CheckSegment, refuses_damage_and_names_it) {
          segment.mutable_sets(1)->add_nodes("b");
          segment.mutable_sets(1)->add_status(0);
        }},
+      {"no valid node", [](auto& segment) { segment.mutable_sets(0)->set_nodes(0, "a/b"); }},
+      {"no valid node", [](auto& segment) { segment.mutable_sets(0)->set_nodes(0, ""); }},
+      {"more replica sets than blocks",
+       [](auto& segment) {
+         for (std::size_t i = 0; i < limits::segment_blocks; ++i) {
+           *segment.add_sets() = segment.sets(0);
+         }
+       }},
       {"status is unknown", [](auto& segment) { segment.mutable_sets(0)->set_status(0, 3); }},
       {"a run is empty", [](auto& segment) { segment.mutable_runs(0)->set_blocks(0); }},
       {"a run is empty", [](auto& segment) { segment.mutable_runs(0)->set_cycle(0); }},
