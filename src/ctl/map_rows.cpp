@@ -8,6 +8,8 @@
 #include <optional>
 #include <set>
 
+#include "base/text.h"
+
 namespace ukai::ctl {
 namespace {
 
@@ -158,8 +160,8 @@ Result<BlockRange> parse_blocks(std::string_view text, std::uint64_t block_count
   const auto first = number(text.substr(0, dash));
   const auto last = dash == std::string_view::npos ? first : number(text.substr(dash + 1));
   if (!first || !last) {
-    return Error{Code::invalid,
-                 fmt::format("'{}' is not a range of blocks (A-B, or one number)", text)};
+    return Error{Code::invalid, fmt::format("'{}' is not a range of blocks (A-B, or one number)",
+                                            printable(text))};
   }
   if (*last < *first) {
     return Error{Code::invalid, fmt::format("blocks {}: the last one is before the first", text)};

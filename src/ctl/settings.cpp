@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "base/config.h"
+#include "base/text.h"
 
 namespace ukai::ctl {
 namespace {
@@ -32,14 +33,15 @@ Result<std::chrono::milliseconds> parse_timeout(std::string_view text) {
   if (copy.empty() || end == copy.c_str() || *end != '\0') {
     auto duration = parse_duration(text);
     if (!duration) {
-      return Error{Code::invalid,
-                   fmt::format("--timeout '{}' is not a time (seconds, or 500ms, 2s, 1m)", text)};
+      return Error{
+          Code::invalid,
+          fmt::format("--timeout '{}' is not a time (seconds, or 500ms, 2s, 1m)", printable(text))};
     }
     seconds = std::chrono::duration<double>(*duration).count();
   }
   if (!std::isfinite(seconds) || seconds < timeout_s_min || seconds > timeout_s_max) {
-    return Error{Code::invalid, fmt::format("--timeout '{}' is not from {} to {} seconds", text,
-                                            timeout_s_min, timeout_s_max)};
+    return Error{Code::invalid, fmt::format("--timeout '{}' is not from {} to {} seconds",
+                                            printable(text), timeout_s_min, timeout_s_max)};
   }
   return std::chrono::milliseconds(std::llround(seconds * 1000));
 }

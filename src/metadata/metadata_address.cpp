@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdint>
 
+#include "base/text.h"
 #include "metadata/znode_rules.h"
 
 namespace ukai {
@@ -33,7 +34,7 @@ bool good_host(std::string_view host) {
 
 /// Empty: fine; else what is wrong with one "HOST:PORT".
 std::string fault_of_server(std::string_view server) {
-  const std::string quoted = "\"" + std::string(server) + "\"";
+  const std::string quoted = "\"" + printable(server) + "\"";
   if (server.empty()) return "a server is empty";
   const std::size_t colon = server.rfind(':');
   const bool colon_in_brackets = colon != std::string_view::npos && server.back() == ']';
@@ -51,7 +52,7 @@ std::string fault_of_server(std::string_view server) {
 
 Result<MetadataAddress> parse_metadata_address(std::string_view text) {
   const auto refuse = [text](const std::string& why) {
-    return Error{Code::invalid, "metadata address \"" + std::string(text) + "\": " + why +
+    return Error{Code::invalid, "metadata address \"" + printable(text) + "\": " + why +
                                     "; expected HOST:PORT[,HOST:PORT...][/CHROOT]"};
   };
   if (text.empty()) return refuse("it is empty");
@@ -67,7 +68,7 @@ Result<MetadataAddress> parse_metadata_address(std::string_view text) {
   std::string chroot(text.substr(slash));
   if (!chroot.empty() && chroot.back() == '/') chroot.pop_back();
   if (!chroot.empty() && !check_znode_path(chroot)) {
-    return refuse("\"" + chroot + "\" is no valid chroot");
+    return refuse("\"" + printable(chroot) + "\" is no valid chroot");
   }
   if (chroot == "/zookeeper" || chroot.starts_with("/zookeeper/")) {
     return refuse("/zookeeper belongs to ZooKeeper itself");

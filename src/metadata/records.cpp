@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "metadata/records.h"
 
+#include "base/text.h"
+
 namespace ukai::detail {
 
 namespace {
@@ -36,7 +38,8 @@ Result<> decode_record(RecordKind kind, std::string_view path, std::string_view 
                                     std::string(envelope));
   }
   if (value[envelope.size()] != static_cast<char>(kind)) {
-    return corrupt_record(path, std::string("is of kind '") + value[envelope.size()] + "', not '" +
+    return corrupt_record(path, std::string("is of kind '") +
+                                    printable(value.substr(envelope.size(), 1)) + "', not '" +
                                     static_cast<char>(kind) + "'");
   }
   const std::string_view body = value.substr(header_bytes);

@@ -42,7 +42,6 @@ class SpaceWatch {
   std::mutex mutex_;
   std::uint64_t left_bytes_ = 0;                  // by mutex_: before the next look
   bool known_ = false;                            // by mutex_
-  std::uint64_t free_bytes_ = 0;                  // by mutex_
   std::chrono::steady_clock::time_point looked_;  // by mutex_
 };
 

@@ -16,7 +16,10 @@ inline void check(bool holds, std::string_view property) {
 
 /// Errors are one line for a person.
 inline void check_line(std::string_view what) {
-  check(!what.empty() && what.find('\n') == std::string_view::npos, "an error is one line");
+  if (what.empty() || what.find('\n') != std::string_view::npos) {
+    std::fprintf(stderr, "the error: %.*s\n", static_cast<int>(what.size()), what.data());
+    check(false, "an error is one line");
+  }
 }
 
 }  // namespace ukai::fuzz
