@@ -43,15 +43,20 @@ def _end(cluster: Cluster) -> None:
     shutil.rmtree(cluster.folder)
 
 
+def _all_run(cluster: Cluster) -> bool:
+    return {daemon["state"] for daemon in cluster.daemons().values()} == {"running"}
+
+
 @pytest.fixture
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """Three nodes and two hosts, all running. After a test that failed or left somebody dead, the
     next gets new ones."""
+    if _shared and not _all_run(_shared[0]):
+        _end(_shared.pop())  # a test that failed in another cluster has ended the hosts of all
     if not _shared:
         _shared.append(_new_cluster(*SHARED))
     yield _shared[0]
-    states = {daemon["state"] for daemon in _shared[0].daemons().values()}
-    if request.node.stash.get(_failed, False) or states != {"running"}:
+    if request.node.stash.get(_failed, False) or not _all_run(_shared[0]):
         _end(_shared.pop())
 
 
