@@ -148,7 +148,6 @@ Task<Result<std::vector<BlockVersion>>> Connector::active_of(std::size_t index) 
 /// replicas; none of it was acknowledged unless all of them have it, so any of them may be the
 /// source.
 Task<Result<>> Connector::reconcile(std::vector<Fenced> fenced) {
-  std::set<BlockVersion> dirty;
   if (mutated(Mutation::skips_reconciliation)) co_return Unit{};
   for (std::size_t i = 0; i < fenced.size(); ++i) {
     bool concerned = fenced[i].ok && fenced[i].had_active;
@@ -159,21 +158,21 @@ Task<Result<>> Connector::reconcile(std::vector<Fenced> fenced) {
     if (!concerned) continue;
     auto active = co_await active_of(i);
     if (active.ok()) {
-      dirty.insert(active->begin(), active->end());
+      left_dirty_.insert(active->begin(), active->end());
       continue;
     }
     std::vector<std::size_t> silent{i};
     auto marked = co_await membership_.ensure_missing(silent, active.error().what);
     if (!marked) co_return marked.error();
   }
-  if (!dirty.empty()) {
-    log::info("event=reconcile disk={} blocks={}", core_.name(), dirty.size());
+  if (!left_dirty_.empty()) {
+    log::info("event=reconcile disk={} blocks={}", core_.name(), left_dirty_.size());
   }
   std::vector<Task<Result<>>> batch;
-  for (auto at = dirty.begin(); at != dirty.end();) {
+  for (auto at = left_dirty_.begin(); at != left_dirty_.end();) {
     batch.push_back(reconcile_block(*at));
     ++at;
-    if (batch.size() < reconcile_parallel && at != dirty.end()) continue;
+    if (batch.size() < reconcile_parallel && at != left_dirty_.end()) continue;
     auto done = co_await gather(std::exchange(batch, {}));
     for (const Result<>& result : done) {
       if (!result) co_return result.error();
@@ -264,7 +263,7 @@ Task<bool> Connector::admit(std::size_t index, Fenced fenced) {
     std::vector<std::size_t> crashed{index};
     auto marked = co_await membership_.ensure_missing(crashed, "its machine crashed");
     if (!marked) co_return false;
-  } else if (!missing && fenced.first && fenced.had_active && !co_await join_late(index)) {
+  } else if (!missing && fenced.first && !co_await join_late(index)) {
     set_state(index, Replica::State::closed);
     co_return false;
   }
@@ -273,16 +272,24 @@ Task<bool> Connector::admit(std::size_t index, Fenced fenced) {
   co_return true;
 }
 
-/// A present member is fenced for the first time under this epoch and has dirty blocks: nothing
-/// acknowledged is lacking on it, but it may hold writes of the last holder that never were. Those
-/// blocks are made equal to what is being served. (One that only lost its session holds nothing of
-/// that kind: changes of ours that have not ended keep their ranges locked until they have.)
+/// A present member is fenced for the first time under this epoch: nothing acknowledged is lacking
+/// on it, but it may hold writes of the last holder that never were, or lack such that the others
+/// hold. The blocks of its log and of theirs are made equal to what is being served. (One that only
+/// lost its session holds nothing of that kind: changes of ours that have not ended keep their
+/// ranges locked until they have.)
 Task<bool> Connector::join_late(std::size_t index) {
   auto active = co_await active_of(index);
   if (!active) co_return false;
-  for (const BlockVersion& version : *active) {
+  std::set<BlockVersion> dirty = left_dirty_;
+  dirty.insert(active->begin(), active->end());
+  for (const BlockVersion& version : dirty) {
     auto view = co_await core_.map.load(version.block, core_.geometry());
     if (!view) co_return false;
+    const auto& locations = (*view)->locations(version.block);
+    const bool here = std::any_of(locations.begin(), locations.end(), [&](const Location& at) {
+      return at.node == core_.replicas[index]->node;
+    });
+    if (!here) continue;
     // A block that nobody serves needs nothing, and whoever waits for it holds its lock.
     if (!source_for(core_, version.block, index)) continue;
     const ByteRange range = core_.geometry().range_of(version.block);

@@ -49,6 +49,7 @@ class Connector {
 
   DiskCore& core_;
   Membership& membership_;
+  std::set<BlockVersion> left_dirty_;  ///< by the last holder; constant once started
   AsyncMutex telling_;
 };
 
