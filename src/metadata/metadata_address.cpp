@@ -67,7 +67,7 @@ Result<MetadataAddress> parse_metadata_address(std::string_view text) {
   }
   std::string chroot(text.substr(slash));
   if (!chroot.empty() && chroot.back() == '/') chroot.pop_back();
-  if (!chroot.empty() && !check_znode_path(chroot)) {
+  if (chroot == "/" || (!chroot.empty() && !check_znode_path(chroot))) {
     return refuse("\"" + printable(chroot) + "\" is no valid chroot");
   }
   if (chroot == "/zookeeper" || chroot.starts_with("/zookeeper/")) {

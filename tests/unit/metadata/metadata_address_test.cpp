@@ -41,6 +41,7 @@ TEST(MetadataAddress, refuses_bad_input_with_one_line_that_says_what_is_wrong) {
       {"::1:2181", "no valid host"},
       {"zk1:2181,,zk2:2181", "a server is empty"},
       {"zk1:2181,", "a server is empty"},
+      {"zk1:2181//", "no valid chroot"},
       {"zk1:2181//a", "no valid chroot"},
       {"zk1:2181/a/../b", "no valid chroot"},
       {"zk1:2181/zookeeper", "belongs to ZooKeeper"},
