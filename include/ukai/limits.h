@@ -58,6 +58,8 @@ inline constexpr auto metadata_retry_pause = 100ms;    // between tries to read 
 inline constexpr int metadata_conflicts_max = 16;      // compare-and-sets lost in a row, then stale
 inline constexpr std::size_t earlier_ops_max = 8;      // operation ids a disk's record remembers
 inline constexpr std::size_t znode_bytes_max = 512U << 10;  // half of ZooKeeper's own limit
+inline constexpr std::size_t events_max = 1000;             // kept; about 200 bytes each
+inline constexpr std::uint64_t events_trim_every = 16;      // so many too many a writer
 inline constexpr std::size_t transaction_ops_max = 2048;    // a 64 TiB create is 1,024 segments
 
 // -- node

@@ -23,6 +23,11 @@ void Membership::adopt(DiskEntry entry) {
   core_.changed.notify();
 }
 
+std::vector<std::string> Membership::member_names() {
+  std::lock_guard lock(core_.mutex);
+  return core_.members.names();
+}
+
 /// The record was not as we knew it. Either the lease is gone, which ends our service, or a change
 /// of ours had an outcome we did not hear of: take what is there.
 Task<Result<Membership::Retry>> Membership::after_stale() {
@@ -36,6 +41,12 @@ Task<Result<Membership::Retry>> Membership::after_stale() {
     }
     if (stands.ok()) {
       auto entry = co_await core_.services.catalog.load_disk(core_.id);
+      if (entry.ok() && MemberTable(entry->record).names() != member_names()) {
+        // A node was dropped and we did not hear that it was done.
+        const Error over{Code::stale, "the members of this disk have changed"};
+        core_.stop(over);
+        co_return over;
+      }
       if (entry.ok()) {
         adopt(*entry);
         co_return Retry::yes;
@@ -54,11 +65,12 @@ Task<void> Membership::verify_lease() {
 }
 
 Task<Result<Membership::Retry>> Membership::commit(DiskEntry base, pb::DiskRecord changed,
-                                                   std::vector<SegmentEntry> segments) {
+                                                   std::vector<SegmentEntry> segments,
+                                                   pb::EventRecord event) {
   for (;;) {
     if (auto reason = core_.stop_reason()) co_return *reason;
-    auto done =
-        co_await core_.services.catalog.update_disk_and_map(core_.lease, base, changed, segments);
+    auto done = co_await core_.services.catalog.update_disk_and_map(core_.lease, base, changed,
+                                                                    segments, event);
     if (done.ok()) {
       adopt(*done);
       co_return Retry::no;
@@ -159,7 +171,9 @@ Task<Result<pb::DiskRecord>> Membership::change(pb::ChangeDiskRequest request) {
     if (!changed) co_return changed.error();
     auto segments = co_await grown_segments(base.record, *changed);
     if (!segments) co_return segments.error();
-    auto done = co_await commit(base, *changed, *segments);
+    pb::EventRecord event;
+    event.set_who(request.asked_by());
+    auto done = co_await commit(base, *changed, *segments, event);
     if (!done) co_return done.error();
     if (*done == Retry::yes) continue;
     co_return *changed;

@@ -77,6 +77,8 @@ class CtlTest : public ::testing::Test {
   DiskEntry disk(const std::string& name);
   /// Host `id` takes the disk's lease, as a guest's opening does.
   Lease hold(const std::string& name, const std::string& id);
+  /// All metadata are lost, and with them the sessions of the daemons.
+  Result<> clear_tree();
   /// Members of the disk become missing.
   void lose_members(const std::string& name, const std::vector<std::string>& nodes);
 
@@ -87,6 +89,7 @@ class CtlTest : public ::testing::Test {
   FakeCalls calls_;
   std::map<std::string, std::string> variables_{{"UKAI_METADATA", "zk:2181"}};
   bool terminal_ = false;
+  std::optional<std::string> typed_;  ///< what the operator answers; unset: nobody is there
   bool metadata_unreachable_ = false;
 };
 

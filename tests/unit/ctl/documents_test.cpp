@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Keeps docs/ukaictl-json.md true: each example there has the shape of what ukaictl prints.
+#include <unistd.h>
+
+#include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -144,6 +147,7 @@ TEST_F(Documents, are_what_the_documentation_says) {
                            "host list",
                            "lease show vm-1",
                            "status",
+                           "events",
                            "errors",
                            "get_error_state",
                            "diag",
@@ -152,6 +156,17 @@ TEST_F(Documents, are_what_the_documentation_says) {
                            "disk delete vm-1 --if-exists"}) {
     check(args);
   }
+  done("disk create vm-1 --size 8M --location n3,n2 --force");
+  lose_members("vm-1", {"n2"});
+  calls_.on_dirty_list = nullptr;  // n3 is silent
+  check("disk recover vm-1 --from n2 --accept-loss");
+  done("disk create vm-2 --size 8M --location n3 --force");
+  check("node remove n3 --lost --accept-loss");
+  const std::string file = ::testing::TempDir() + "ukai-documents-" + std::to_string(getpid());
+  done("metadata dump " + file);
+  EXPECT_TRUE(clear_tree().ok());
+  check("metadata load " + file);
+  std::remove(file.c_str());
   EXPECT_EQ(checked_.size(), examples_.size()) << "some example is printed by no command";
 }
 
