@@ -74,6 +74,9 @@ inline constexpr std::uint64_t node_space_step_bytes = 1U << 20;  // less is not
 inline constexpr std::size_t boot_id_bytes_max = 128;             // a UUID has 36
 inline constexpr std::size_t node_workers_default = 4;  // ops that may wait for the device
 
+inline constexpr std::size_t held_disks_max = 256;    // of a page of what a node holds
+inline constexpr std::size_t held_spans_max = 16384;  // the same, of blocks: below 1 MB
+
 // -- lease
 inline constexpr auto lease_linger = 1s;     // QEMU closes and reopens within ms
 inline constexpr auto clean_interval = 30s;  // how lazily dirty bits are cleared

@@ -90,6 +90,9 @@ Result<pb::FenceReply> NodeCore::fence_locked(DiskState& disk, const pb::FenceRe
   record.generation = std::max(before.generation, Generation{request.generation()});
   record.boot_id = options_.boot_id;
   if (rebooted && (disk.log.counts().active > 0 || before.flush_failed)) record.crashed = true;
+  if (parse_disk_name(request.disk_name())) record.name = request.disk_name();
+  record.size_bytes = request.size();
+  record.members = {request.members().begin(), request.members().end()};
   if (rebooted) record.flush_failed = false;  // the page cache that lied is gone
   auto saved = disk.save_session(record);
   if (!saved.ok()) return saved.error();
@@ -145,6 +148,12 @@ Result<pb::SetMissingReply> NodeCore::set_missing(const pb::SetMissingRequest& r
   if (!folded.ok()) {
     complain(*disk, folded.error());
     return folded.error();
+  }
+  if (disk->record.size_bytes != grown.size_bytes) {
+    SessionRecord record = disk->record;
+    record.size_bytes = grown.size_bytes;
+    auto saved = disk->save_session(record);
+    if (!saved.ok()) return saved.error();
   }
   disk->members = members->names.size();
   disk->geometry = grown;
