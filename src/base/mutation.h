@@ -16,6 +16,7 @@ enum class Mutation {
   none,
   serves_old_sessions,        ///< rule 1: a node takes requests of a session that is over
   acks_unrecorded_failure,    ///< rule 2: a failed replica is not recorded before the ack
+  forgets_who_is_presenting,  ///< rule 2: who fails as ZooKeeper is told of it stays present
   flushes_nothing,            ///< rule 3: a flush is answered without asking anybody
   trusts_after_power_loss,    ///< rule 3: a machine that lost power is as good as before
   skips_reconciliation,       ///< rule 4: a new holder does not make dirty blocks equal

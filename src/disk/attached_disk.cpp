@@ -33,21 +33,44 @@ pb::DiskRecord AttachedDisk::record() {
   return record_;
 }
 
-std::uint64_t AttachedDisk::writer_era() {
+void AttachedDisk::opening(OpenMode mode) {
   std::lock_guard lock(mutex_);
+  (mode == OpenMode::read_write ? opening_writers_ : readers_) += 1;
+}
+
+void AttachedDisk::not_opened(OpenMode mode) {
+  {
+    std::lock_guard lock(mutex_);
+    (mode == OpenMode::read_write ? opening_writers_ : readers_) -= 1;
+  }
+  release_later();
+}
+
+std::uint64_t AttachedDisk::opened(OpenMode mode) {
+  std::lock_guard lock(mutex_);
+  if (mode == OpenMode::read_write) {
+    opening_writers_ -= 1;
+    writers_ += 1;
+  }
   return writer_era_;
 }
 
-void AttachedDisk::open(OpenMode mode) {
-  std::lock_guard lock(mutex_);
-  (mode == OpenMode::read_write ? writers_ : readers_) += 1;
-}
-
-void AttachedDisk::close(OpenMode mode) {
+void AttachedDisk::closed(OpenMode mode, std::uint64_t era) {
   {
     std::lock_guard lock(mutex_);
-    (mode == OpenMode::read_write ? writers_ : readers_) -= 1;
-    if (readers_ + writers_ > 0) return;
+    if (mode != OpenMode::read_write) {
+      readers_ -= 1;
+    } else if (era == writer_era_) {
+      writers_ -= 1;
+    }
+  }
+  release_later();
+}
+
+void AttachedDisk::release_later() {
+  {
+    std::lock_guard lock(mutex_);
+    if (users_locked() > 0) return;
   }
   services_.scheduler.after(options_.lease_linger,
                             [self = shared_from_this()] { spawn(self->release_if_idle()); });
@@ -55,20 +78,41 @@ void AttachedDisk::close(OpenMode mode) {
 
 bool AttachedDisk::idle() {
   std::lock_guard lock(mutex_);
-  return readers_ + writers_ == 0 && !disk_;
+  return users_locked() == 0 && !disk_;
 }
 
 void AttachedDisk::nodes_changed() {
   if (auto disk = current()) disk->nodes_changed();
 }
 
-/// Whether somebody else wrote between our last grant and this one.
-void AttachedDisk::note_takeover(const pb::DiskRecord& before, const pb::DiskRecord& after) {
-  const bool ours = before.last_holder() == options_.host.str() || before.last_holder().empty();
-  const bool between = after.epoch() != before.epoch() + 1;
-  if (!between || !ours) return;
-  std::lock_guard lock(mutex_);
+void AttachedDisk::kill_writers_locked() {
+  if (!std::exchange(served_, false)) return;
   ++writer_era_;
+  writers_ = 0;
+  owed_ = {};
+}
+
+/// Somebody else may have written between our last grant and this one.
+void AttachedDisk::note_taken(const pb::DiskRecord& taken) {
+  std::lock_guard lock(mutex_);
+  if (taken.epoch() != record_.epoch() + 1) kill_writers_locked();
+  record_ = taken;
+}
+
+Owed AttachedDisk::owed() {
+  std::lock_guard lock(mutex_);
+  return owed_;
+}
+
+void AttachedDisk::keep_owed(Disk& over) {
+  std::lock_guard lock(mutex_);
+  owed_ = over.owed();
+}
+
+/// Somebody else holds it, and may be writing.
+void AttachedDisk::note_refused() {
+  std::lock_guard lock(mutex_);
+  kill_writers_locked();
 }
 
 /// Somebody holds the lease. Nothing: try again. Errors: busy.
@@ -122,12 +166,22 @@ Result<std::shared_ptr<Disk>> AttachedDisk::held_now(std::optional<std::uint64_t
   return disk_ && !disk_->stopped() ? disk_ : nullptr;
 }
 
+/// A grant may be over before it has begun to serve; only a dead handle is refused for good.
 Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold(std::optional<std::uint64_t> writer_era) {
   auto now = held_now(writer_era);
   if (!now || *now) co_return now;  // the way of almost every request
   const auto self = shared_from_this();
+  for (;;) {
+    auto held = co_await hold_once(writer_era);
+    if (!held.failed_with(Code::stale) || !held_now(writer_era)) co_return held;
+    co_await sleep_for(services_.scheduler, short_pause);
+  }
+}
+
+Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold_once(
+    std::optional<std::uint64_t> writer_era) {
   auto guard = co_await transition_.lock();
-  now = held_now(writer_era);
+  auto now = held_now(writer_era);
   if (!now || *now) co_return now;
   std::shared_ptr<Disk> old;
   {
@@ -138,23 +192,20 @@ Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold(std::optional<std::uint64
   if (old) {
     const Error over{Code::stale, "the lease was lost"};
     co_await old->abandon(over);
+    keep_owed(*old);
   }
   if (co_await services_.clock.wait_session() == 0) {
     co_return Error{Code::shut_down, "the daemon is stopping"};
   }
   auto taken = co_await take_lease();
+  if (taken.failed_with(Code::busy)) note_refused();
   if (!taken) co_return taken.error();
-  pb::DiskRecord before;
-  {
-    std::lock_guard lock(mutex_);
-    before = old ? old->record() : record_;
-    record_ = taken->entry.record;
-  }
-  if (old) note_takeover(before, taken->entry.record);
-  auto disk = std::make_shared<Disk>(services_, options_, *taken);
+  note_taken(taken->entry.record);
+  auto disk = std::make_shared<Disk>(services_, options_, *taken, owed());
   auto started = co_await disk->start();
   if (!started) {
     co_await disk->abandon(started.error());
+    keep_owed(*disk);
     auto released = co_await services_.catalog.release_lease(taken->lease);
     if (!released) log::warn("event=release_failed what=\"{}\"", released.error().what);
     co_return started.error();
@@ -164,9 +215,13 @@ Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold(std::optional<std::uint64
   {
     std::lock_guard lock(mutex_);
     disk_ = disk;
+    served_ = true;
+    owed_ = {};
   }
   watch_lease(disk);
-  co_return held_now(writer_era);
+  now = held_now(writer_era);
+  if (!now) release_later();  // taken for a handle that is dead, as it turns out
+  co_return now;
 }
 
 /// The lease may be broken by force while we are alive: the watch tells at once.
@@ -207,6 +262,8 @@ Task<void> AttachedDisk::release_locked() {
     disk = std::exchange(disk_, nullptr);
     lease_watch_.reset();
     if (disk) record_ = disk->record();
+    served_ = false;  // nobody writes, or nobody will any more
+    owed_ = {};
   }
   if (!disk) co_return;
   const bool was_stopped = disk->stopped();
@@ -231,7 +288,7 @@ Task<void> AttachedDisk::release_if_idle() {
   auto guard = co_await transition_.lock();
   {
     std::lock_guard lock(mutex_);
-    if (readers_ + writers_ > 0) co_return;
+    if (users_locked() > 0) co_return;
     if (options_.auto_heal && disk_ && !disk_->stopped() && disk_->degraded()) {
       // Nobody else would heal it. Whoever wants the disk meanwhile gets it at once (yield).
       services_.scheduler.after(options_.lease_linger, [self] { spawn(self->release_if_idle()); });
@@ -246,10 +303,11 @@ Task<Result<>> AttachedDisk::yield(bool for_delete) {
   auto guard = co_await transition_.lock();
   {
     std::lock_guard lock(mutex_);
-    if (writers_ > 0 || (for_delete && readers_ > 0)) {
+    const std::uint32_t writers = opening_writers_ + writers_;
+    if (writers > 0 || (for_delete && readers_ > 0)) {
       co_return Error{Code::busy,
                       fmt::format("disk {} is open on host {} ({} writers, {} readers)",
-                                  record_.name(), options_.host.str(), writers_, readers_)};
+                                  record_.name(), options_.host.str(), writers, readers_)};
     }
   }
   co_await release_locked();
@@ -259,9 +317,9 @@ Task<Result<>> AttachedDisk::yield(bool for_delete) {
 /// Takes the lease for the time that healing needs, when nobody else holds it.
 Task<void> AttachedDisk::heal_unattended() {
   const auto self = shared_from_this();
-  open(OpenMode::read_only);
+  opening(OpenMode::read_only);
   auto held = co_await hold(std::nullopt);
-  close(OpenMode::read_only);
+  not_opened(OpenMode::read_only);
   if (!held && !held.failed_with(Code::busy)) {
     log::info("event=heal_put_off disk={} what=\"{}\"", record().name(), held.error().what);
   }

@@ -34,9 +34,12 @@ class AttachedDisk : public std::enable_shared_from_this<AttachedDisk> {
   /// The grant in force, or null. Never waits.
   std::shared_ptr<Disk> current();
 
-  /// Counts a handle, until close().
-  void open(OpenMode mode);
-  void close(OpenMode mode);
+  /// Counts a handle that is about to be: the lease stays until not_opened(), or closed() with the
+  /// era that opened() gives.
+  void opening(OpenMode mode);
+  void not_opened(OpenMode mode);
+  std::uint64_t opened(OpenMode mode);
+  void closed(OpenMode mode, std::uint64_t era);
   /// Gives the lease back if no handle keeps it. busy otherwise.
   Task<Result<>> yield(bool for_delete);
   /// Holds the lease until all members are present, or somebody asks for it.
@@ -46,19 +49,24 @@ class AttachedDisk : public std::enable_shared_from_this<AttachedDisk> {
 
   pb::DiskStatusInfo status();
   pb::DiskRecord record();
-  /// A handle that writes is good for the era in which it was opened.
-  std::uint64_t writer_era();
   bool idle();
   void nodes_changed();
   DiskId id() const { return id_; }
 
  private:
   Result<std::shared_ptr<Disk>> held_now(std::optional<std::uint64_t> writer_era);
+  Task<Result<std::shared_ptr<Disk>>> hold_once(std::optional<std::uint64_t> writer_era);
   Task<Result<Catalog::Taken>> take_lease();
   Task<Result<std::optional<Catalog::Taken>>> resolve_busy(Error busy);
-  void note_takeover(const pb::DiskRecord& before, const pb::DiskRecord& after);
+  void note_taken(const pb::DiskRecord& taken);
+  void note_refused();
+  void kill_writers_locked();
+  Owed owed();
+  void keep_owed(Disk& over);
   Task<void> release_locked();
   Task<void> release_if_idle();
+  void release_later();
+  std::uint32_t users_locked() const { return readers_ + opening_writers_ + writers_; }
   void watch_lease(const std::shared_ptr<Disk>& disk);
 
   // -- constant after construction
@@ -74,14 +82,17 @@ class AttachedDisk : public std::enable_shared_from_this<AttachedDisk> {
   std::shared_ptr<Disk> disk_;  ///< null: the lease is not ours
   std::unique_ptr<Coordination::Watch> lease_watch_;
   std::uint32_t readers_ = 0;
-  std::uint32_t writers_ = 0;
+  std::uint32_t opening_writers_ = 0;
+  std::uint32_t writers_ = 0;     ///< of this era; who is dead keeps nobody waiting
   std::uint64_t writer_era_ = 1;  ///< grows when another host has been the writer
+  bool served_ = false;           ///< some grant has served handles of this era
+  Owed owed_;                     ///< to them, by grants that are over
 };
 
 /// A handle on an attached disk.
 class DiskHandle final : public OpenDisk {
  public:
-  /// The handle has been counted by disk->open(mode), which gave `era`.
+  /// `era`: what disk->opened(mode) gave; a handle that writes is good for it alone.
   DiskHandle(std::shared_ptr<AttachedDisk> disk, OpenMode mode, std::uint64_t era,
              DiskServices services, DiskOptions options, HostPeers& peers);
   ~DiskHandle() override;

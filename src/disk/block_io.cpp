@@ -35,7 +35,7 @@ BlockIo::Plan BlockIo::plan_read(const std::vector<Location>& locations) {
     const Replica& replica = *core_.replicas[index];
     if (replica.state == Replica::State::open) {
       go.targets.push_back(target_of(replica, true));
-    } else if (!replica.fenced()) {
+    } else if (!replica.fenced) {
       aside.members.push_back(index);
     }
   }
@@ -79,7 +79,6 @@ BlockIo::Plan BlockIo::plan_change(const std::vector<Location>& locations) {
     }
   }
   if (go.targets.empty()) return Wait{};
-  if (!aside.members.empty()) return aside;
   for (const Location& location : locations) {
     const auto index = core_.members.index_of(location.node);
     if (!index || !core_.members.missing(*index)) continue;
@@ -89,8 +88,11 @@ BlockIo::Plan BlockIo::plan_change(const std::vector<Location>& locations) {
     const Replica& replica = *core_.replicas[*index];
     if (replica.healing && replica.state == Replica::State::open) {
       go.targets.push_back(target_of(replica, false));
+    } else if (replica.presenting && !mutated(Mutation::forgets_who_is_presenting)) {
+      aside.members.push_back(*index);  // whoever takes over may find it present
     }
   }
+  if (!aside.members.empty()) return aside;
   if (mutated(Mutation::writes_where_not_asked)) add_all_open({}, go);
   return go;
 }
@@ -126,7 +128,11 @@ bool BlockIo::count_applied(const std::vector<Answer>& answers) {
   std::lock_guard lock(core_.mutex);
   for (const Answer& answer : answers) {
     Replica& replica = *core_.replicas[answer.target.index];
-    if (answer.reply.ok) replica.changes_acked += 1;
+    if (answer.reply.ok) {
+      replica.changes_acked += 1;
+    } else if (replica.session == answer.target.session) {
+      replica.healing = false;  // the copy may have passed this range: it begins anew
+    }
     replica.pace.add(answer.took);
     all = all && answer.reply.ok;
   }

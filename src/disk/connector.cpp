@@ -82,21 +82,31 @@ Task<Connector::Fenced> Connector::fence(std::size_t index) {
   co_return Fenced{};
 }
 
+/// What has been forwarded to a member that is being healed is not copied to it again. The crashed
+/// machine may have lost just that, and be the one to copy from: all begins anew.
+void Connector::void_healing_locked(std::size_t crashed) {
+  for (const auto& replica : core_.replicas) {
+    if (replica->index != crashed) replica->healing = false;
+  }
+}
+
 Connector::Fenced Connector::take_fence(std::size_t index, const pb::FenceReply& reply) {
   std::lock_guard lock(core_.mutex);
   Replica& replica = *core_.replicas[index];
   Fenced out;
   out.ok = true;
-  out.first = !replica.fenced();
+  out.first = !replica.fenced;
   out.had_active = reply.active_count() > 0;
-  const bool rebooted = !out.first && replica.boot_id != reply.boot_id();
+  const bool rebooted = !replica.boot_id.empty() && replica.boot_id != reply.boot_id();
   const bool unflushed = replica.changes_acked > replica.changes_flushed;
   // The last holder's changes may be unflushed, and the guest's flush is to cover them, too.
   if (out.first) replica.changes_acked += 1;
   out.crashed = reply.crashed() || (rebooted && (unflushed || out.had_active));
   if ((rebooted || reply.crashed()) && unflushed) replica.lost_writes = true;
   if (rebooted || reply.crashed()) replica.changes_flushed = replica.changes_acked;
+  replica.fenced = true;
   replica.boot_id = reply.boot_id();
+  if (out.crashed) void_healing_locked(index);
   if (mutated(Mutation::trusts_after_power_loss)) out.crashed = false;
   return out;
 }

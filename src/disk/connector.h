@@ -42,6 +42,7 @@ class Connector {
   pb::FenceRequest begin_fence(std::size_t index, const NodeDirectory::Entry& found);
   Task<Result<pb::FenceReply>> survey(std::size_t index);
   Task<Fenced> fence(std::size_t index);
+  void void_healing_locked(std::size_t crashed);
   Fenced take_fence(std::size_t index, const pb::FenceReply& reply);
   Task<bool> admit(std::size_t index, Fenced fenced);
   Task<bool> join_late(std::size_t index);

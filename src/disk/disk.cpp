@@ -18,8 +18,8 @@ constexpr std::size_t parts_parallel = 64;
 
 }  // namespace
 
-Disk::Disk(DiskServices services, DiskOptions options, Catalog::Taken taken)
-    : core_(services, std::move(options), std::move(taken)),
+Disk::Disk(DiskServices services, DiskOptions options, Catalog::Taken taken, const Owed& owed)
+    : core_(services, std::move(options), std::move(taken), owed),
       membership_(core_),
       connector_(core_, membership_),
       healer_(core_, membership_, connector_),

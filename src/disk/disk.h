@@ -21,7 +21,7 @@ namespace ukai {
 /// the disk. Threads: safe from any. shared_ptr: requests in flight keep it alive.
 class Disk {
  public:
-  Disk(DiskServices services, DiskOptions options, Catalog::Taken taken);
+  Disk(DiskServices services, DiskOptions options, Catalog::Taken taken, const Owed& owed = {});
   ~Disk();
 
   /// Fences the nodes and repairs what an unclean end left; then serves.
@@ -53,6 +53,8 @@ class Disk {
   pb::DiskStatusInfo status();
   /// True while a member is missing.
   bool degraded();
+  /// What the handles that go on under the next grant are owed; after abandon().
+  Owed owed() { return core_.owed(); }
   bool stopped() { return core_.stop_reason().has_value(); }
   /// Something about the nodes may have changed: sessions are tried at once.
   void nodes_changed() { core_.changed.notify(); }

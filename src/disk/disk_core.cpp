@@ -3,25 +3,35 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 
 namespace ukai {
 
-DiskCore::DiskCore(DiskServices given_services, DiskOptions given_options, Catalog::Taken taken)
+DiskCore::DiskCore(DiskServices given_services, DiskOptions given_options, Catalog::Taken taken,
+                   const Owed& owed)
     : services(given_services),
       options(std::move(given_options)),
       lease(taken.lease),
       id(taken.lease.disk),
+      owed_map(owed.map),
       changed(services.scheduler),
       locks(services.scheduler),
       map(services.catalog, id),
       entry(std::move(taken.entry)),
       members(entry.record) {
   announced_bytes = entry.record.size();
+  writes_lost = owed.writes_lost;
   for (std::size_t i = 0; i < members.size(); ++i) {
     auto replica = std::make_unique<Replica>();
     replica->node = members.node(i);
     replica->index = i;
+    if (const auto last = owed.nodes.find(replica->node); last != owed.nodes.end()) {
+      replica->boot_id = last->second.boot_id;
+      replica->changes_acked = last->second.unflushed ? 1 : 0;
+      replica->lost_writes = last->second.lost_writes;
+    }
     replicas.push_back(std::move(replica));
   }
 }
@@ -39,6 +49,30 @@ Geometry DiskCore::geometry() {
 Sequence DiskCore::next_sequence() {
   std::lock_guard lock(mutex);
   return Sequence{++last_sequence};
+}
+
+Owed DiskCore::owed() {
+  Owed out;
+  out.map = changed_map();
+  std::lock_guard lock(mutex);
+  out.writes_lost = writes_lost;
+  for (const auto& replica : replicas) {
+    out.nodes[replica->node] = {.boot_id = replica->boot_id,
+                                .unflushed = replica->changes_acked > replica->changes_flushed,
+                                .lost_writes = replica->lost_writes};
+  }
+  return out;
+}
+
+std::vector<MapCache::View> DiskCore::changed_map() const {
+  auto out = map.loaded();
+  for (const MapCache::View& view : owed_map) {
+    const bool known = std::any_of(out.begin(), out.end(), [&](const MapCache::View& other) {
+      return other->blocks().begin == view->blocks().begin;
+    });
+    if (!known) out.push_back(view);
+  }
+  return out;
 }
 
 std::optional<Error> DiskCore::stop_reason() {

@@ -58,16 +58,18 @@ struct Replica {
   std::size_t index = 0;  ///< in MemberTable and in missing masks
 
   State state = State::closed;
-  Session session{};                ///< of the open session
-  std::uint64_t last_session = 0;   ///< largest number ever used here under this epoch
-  std::string boot_id;              ///< at the last fence; empty: never fenced under this epoch
-  std::uint64_t forward_from = 0;   ///< while healing: this sequence and later go there too
-  bool healing = false;             ///< missing, and receives all new writes while it is copied to
-  std::set<BlockIndex> heal_left;   ///< blocks still to be copied
-  bool heal_unknown = false;        ///< what it misses cannot be told: a survivor is away
-  std::uint64_t told_bytes = 0;     ///< size of the disk that the node knows
-  std::uint64_t told_mask = 0;      ///< missing mask that the node has folded its active set for
-  std::uint64_t changes_acked = 0;  ///< mutating requests that it has applied
+  Session session{};               ///< of the open session
+  std::uint64_t last_session = 0;  ///< largest number ever used here under this epoch
+  bool fenced = false;             ///< under this epoch, at least once
+  std::string boot_id;             ///< at the last fence by this host; empty: there was none
+  std::uint64_t forward_from = 0;  ///< while healing: this sequence and later go there too
+  bool healing = false;            ///< missing, and receives all new writes while it is copied to
+  bool presenting = false;         ///< ZooKeeper is told that it is present: it may be, from now on
+  std::set<BlockIndex> heal_left;  ///< blocks still to be copied
+  bool heal_unknown = false;       ///< what it misses cannot be told: a survivor is away
+  std::uint64_t told_bytes = 0;    ///< size of the disk that the node knows
+  std::uint64_t told_mask = 0;     ///< missing mask that the node has folded its active set for
+  std::uint64_t changes_acked = 0;    ///< mutating requests that it has applied
   std::uint64_t changes_flushed = 0;  ///< of those, known to be durable
   bool lost_writes = false;  ///< its machine crashed with acknowledged, unflushed changes on it
   std::shared_ptr<NodeLink> link;
@@ -76,8 +78,19 @@ struct Replica {
   int rank = 0;  ///< smaller is nearer
   std::string last_error;
   Pace pace;
+};
 
-  bool fenced() const { return !boot_id.empty(); }
+/// What the guest's next flush still has to cover or to report, when one grant of the lease follows
+/// another on the same host (rule 3).
+struct Owed {
+  struct Node {
+    std::string boot_id;     ///< at its last fence
+    bool unflushed = false;  ///< has acknowledged changes that no flush has covered
+    bool lost_writes = false;
+  };
+  std::map<NodeId, Node> nodes;
+  std::vector<MapCache::View> map;  ///< of all blocks that were changed
+  bool writes_lost = false;
 };
 
 struct DiskCounters {
@@ -93,13 +106,16 @@ struct DiskCounters {
 ///
 /// Lock order: record_mutex, then mutex. `mutex` is never held across a wait.
 struct DiskCore {
-  DiskCore(DiskServices given_services, DiskOptions given_options, Catalog::Taken taken);
+  /// `owed`: by the last grant on this host to handles that go on.
+  DiskCore(DiskServices given_services, DiskOptions given_options, Catalog::Taken taken,
+           const Owed& owed = {});
 
   // -- constant after construction
   DiskServices services;
   DiskOptions options;
   Lease lease;
   DiskId id;
+  std::vector<MapCache::View> owed_map;  ///< Owed::map
 
   // -- with locks of their own
   Notifier changed;  ///< sessions, members, record, or the end
@@ -117,12 +133,16 @@ struct DiskCore {
   std::uint64_t last_sequence = 0;
   std::uint64_t announced_bytes = 0;  ///< size that nodes are told: at least the record's
   bool started = false;               ///< the first fences and the reconciliation are done
+  bool writes_lost = false;           ///< acknowledged changes are gone: the next flush fails
   std::optional<Error> stopped;       ///< set once: nothing is served any more
   std::set<std::size_t> heal_wanted;  ///< members whose healing was asked for by hand
 
   std::string name();
   Geometry geometry();
   Sequence next_sequence();
+  Owed owed();
+  /// The map of every block that may have changes which no flush has covered.
+  std::vector<MapCache::View> changed_map() const;
   std::optional<Error> stop_reason();
   /// Ends service under this epoch; `error` is what everybody waiting gets.
   void stop(Error error);

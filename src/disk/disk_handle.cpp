@@ -21,7 +21,7 @@ DiskHandle::DiskHandle(std::shared_ptr<AttachedDisk> disk, OpenMode mode, std::u
       options_(std::move(options)),
       peers_(peers) {}
 
-DiskHandle::~DiskHandle() { disk_->close(mode_); }
+DiskHandle::~DiskHandle() { disk_->closed(mode_, era_); }
 
 std::uint64_t DiskHandle::size_bytes() const { return disk_->record().size(); }
 

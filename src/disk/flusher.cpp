@@ -20,42 +20,20 @@ std::vector<Flusher::Due> Flusher::due_now() {
   return due;
 }
 
-bool Flusher::replaceable(std::size_t index, const std::vector<std::size_t>& not_by) {
-  const auto views = core_.map.loaded();
+bool Flusher::replaceable(std::size_t index) {
+  const auto views = core_.changed_map();
   std::lock_guard lock(core_.mutex);
   for (const auto& view : views) {
     for (const auto& locations : view->sets()) {
       const auto in_sync = core_.members.in_sync(locations);
-      const bool here = std::any_of(locations.begin(), locations.end(), [&](const Location& at) {
-        return at.node == core_.replicas[index]->node;
-      });
-      const bool current = std::find(in_sync.begin(), in_sync.end(), index) != in_sync.end();
-      if (!(not_by.empty() ? current : here)) continue;
+      if (std::find(in_sync.begin(), in_sync.end(), index) == in_sync.end()) continue;
       const bool other = std::any_of(in_sync.begin(), in_sync.end(), [&](std::size_t member) {
-        return member != index && core_.replicas[member]->state == Replica::State::open &&
-               std::find(not_by.begin(), not_by.end(), member) == not_by.end();
+        return member != index && core_.replicas[member]->state == Replica::State::open;
       });
       if (!other) return false;
     }
   }
   return true;
-}
-
-/// Where another replica holds them too, nothing is lost: this one is healed from there. One that
-/// has lost writes itself, since the last flush, is no such replica.
-bool Flusher::take_lost_writes() {
-  std::vector<std::size_t> losers;
-  {
-    std::lock_guard lock(core_.mutex);
-    for (const auto& replica : core_.replicas) {
-      if (replica->lost_writes) losers.push_back(replica->index);
-    }
-  }
-  bool lost = false;
-  for (std::size_t index : losers) lost = lost || !replaceable(index, losers);
-  std::lock_guard lock(core_.mutex);
-  for (std::size_t index : losers) core_.replicas[index]->lost_writes = false;
-  return lost;
 }
 
 void Flusher::sort_out(std::vector<Due>& due, std::vector<Target>& ask,
@@ -66,7 +44,7 @@ void Flusher::sort_out(std::vector<Due>& due, std::vector<Target>& ask,
       std::lock_guard lock(core_.mutex);
       const Replica& replica = *core_.replicas[one.index];
       if (replica.changes_flushed >= one.changes) return true;
-      missing = core_.members.missing(one.index);
+      missing = core_.members.missing(one.index) && !replica.presenting;
     }
     // A missing member owes nothing, unless it is the last that holds some block.
     if (missing && replaceable(one.index)) return true;
@@ -88,7 +66,7 @@ void Flusher::sort_out(std::vector<Due>& due, std::vector<Target>& ask,
 Task<Result<>> Flusher::flush() {
   auto done = co_await flush_all();
   if (!done) co_return done;
-  if (take_lost_writes()) {
+  if (lost_writes_.take()) {
     co_return Error{Code::io,
                     "flush: acknowledged writes were lost when the only replica's machine crashed"};
   }

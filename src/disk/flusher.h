@@ -5,6 +5,7 @@
 
 #include "disk/connector.h"
 #include "disk/disk_core.h"
+#include "disk/lost_writes.h"
 #include "disk/membership.h"
 #include "disk/requests.h"
 
@@ -15,7 +16,7 @@ namespace ukai {
 class Flusher {
  public:
   Flusher(DiskCore& core, Membership& membership, Connector& connector)
-      : core_(core), membership_(membership), connector_(connector) {}
+      : core_(core), membership_(membership), connector_(connector), lost_writes_(core) {}
 
   /// Errors: io (acknowledged changes were lost with the only replica's machine, or it cannot be
   /// reached within io_wait), or why the disk is no longer served.
@@ -26,8 +27,8 @@ class Flusher {
   /// Runs clean() at every clean interval in which something changed, until the disk stops.
   Task<void> keep_clean();
   /// True when every block of the member that may have been changed is in sync on some other open
-  /// member, those of `not_by` aside.
-  bool replaceable(std::size_t index, const std::vector<std::size_t>& not_by = {});
+  /// member.
+  bool replaceable(std::size_t index);
 
  private:
   struct Due {
@@ -39,12 +40,12 @@ class Flusher {
   void sort_out(std::vector<Due>& due, std::vector<Target>& ask, std::vector<std::size_t>& away);
   /// The flush itself; what was lost before is for flush() to say.
   Task<Result<>> flush_all();
-  bool take_lost_writes();
   bool all_present_open();
 
   DiskCore& core_;
   Membership& membership_;
   Connector& connector_;
+  LostWrites lost_writes_;
   std::uint64_t cleaned_through_ =
       0;  ///< sequence; touched by clean() only, which never runs twice at once
   AsyncMutex cleaning_;

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mutation.h"
+#include "disk/lost_writes.h"
 #include "disk/requests.h"
 
 namespace ukai {
@@ -105,7 +106,9 @@ bool Healer::lacks(std::size_t index, BlockIndex block) {
   return here && !core_.members.is_in_sync(index, locations);
 }
 
-bool Healer::anything_unknown(std::size_t index) {
+/// A survivor that came back only after the others were asked has not said what it knows.
+bool Healer::anything_unknown(const Attempt& attempt) {
+  const std::size_t index = attempt.index;
   const auto views = core_.map.loaded();
   std::lock_guard lock(core_.mutex);
   const NodeId& node = core_.replicas[index]->node;
@@ -117,7 +120,7 @@ bool Healer::anything_unknown(std::size_t index) {
       if (!here) continue;
       const auto current = core_.members.in_sync(locations);
       const bool known = std::any_of(current.begin(), current.end(), [&](std::size_t member) {
-        return member == index || core_.replicas[member]->state == Replica::State::open;
+        return member == index || attempt.asked.contains(member);
       });
       if (!known) return true;
     }
@@ -144,6 +147,7 @@ Task<bool> Healer::add_list(Attempt& attempt, std::size_t asked, std::string mis
     core_.session_failed(asked, session, reply.error());
     co_return false;
   }
+  attempt.asked.insert(asked);
   for (const BlockVersion& version : versions_in(*reply, core_.geometry())) {
     if (lacks(attempt.index, version.block)) found.insert(version);
   }
@@ -175,7 +179,7 @@ Task<bool> Healer::collect(Attempt& attempt) {
     if (!co_await add_list(attempt, i, missed_by, found)) co_return false;
   }
   add_all_if_asked(attempt, found);
-  attempt.unknown = anything_unknown(attempt.index);
+  attempt.unknown = anything_unknown(attempt);
   std::lock_guard lock(core_.mutex);
   Replica& replica = *core_.replicas[attempt.index];
   replica.heal_unknown = attempt.unknown;
@@ -248,6 +252,7 @@ Task<bool> Healer::finish(Attempt& attempt) {
   flush.op = IoOp::flush;
   const IoReply flushed = co_await send_to(core_, std::move(flush), target);
   if (!flushed.ok || !alive(attempt)) co_return false;
+  LostWrites(core_).settle();
   auto present = co_await membership_.mark_present(attempt.index);
   if (!present) co_return false;
   const std::string node = core_.replicas[attempt.index]->node.str();

@@ -30,6 +30,7 @@ class Healer {
   struct Attempt {
     std::size_t index = 0;
     Session session{};
+    std::set<std::size_t> asked;    ///< members whose logs say what it missed
     bool unknown = false;           ///< a survivor that would know more is away
     std::deque<BlockVersion> left;  ///< by core mutex
     bool failed = false;            ///< by core mutex
@@ -44,7 +45,7 @@ class Healer {
   Task<bool> add_list(Attempt& attempt, std::size_t asked, std::string missed_by,
                       std::set<BlockVersion>& found);
   void add_all_if_asked(const Attempt& attempt, std::set<BlockVersion>& found);
-  bool anything_unknown(std::size_t index);
+  bool anything_unknown(const Attempt& attempt);
   bool lacks(std::size_t index, BlockIndex block);
   Task<bool> copy_all(std::shared_ptr<Attempt> attempt);
   Task<bool> copy_some(std::shared_ptr<Attempt> attempt);

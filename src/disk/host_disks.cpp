@@ -199,16 +199,16 @@ Task<Result<std::shared_ptr<OpenDisk>>> RealHostDisks::open(DiskName name, OpenM
 /// Counts the handle before the lease is taken, so that it is not given back in between.
 Task<Result<std::shared_ptr<OpenDisk>>> RealHostDisks::open_handle(Attached attached, OpenMode mode,
                                                                    bool holding) {
-  attached->open(mode);
+  attached->opening(mode);
   if (holding) {
     auto held = co_await attached->hold(std::nullopt);
     if (!held) {
-      attached->close(mode);
+      attached->not_opened(mode);
       co_return held.error();
     }
   }
   std::shared_ptr<OpenDisk> handle = std::make_shared<DiskHandle>(
-      attached, mode, attached->writer_era(), disk_services(), options_, services_.peers);
+      attached, mode, attached->opened(mode), disk_services(), options_, services_.peers);
   co_return handle;
 }
 

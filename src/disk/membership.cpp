@@ -154,16 +154,21 @@ Task<Result<>> Membership::mark_present(std::size_t index) {
     pb::DiskRecord changed;
     {
       std::lock_guard lock(core_.mutex);
-      const Replica& replica = *core_.replicas[index];
+      Replica& replica = *core_.replicas[index];
       if (!core_.members.missing(index)) co_return Unit{};
       if (replica.state != Replica::State::open || !replica.healing) {
         co_return Error{Code::busy, "the node failed again while it was healed"};
       }
       base = core_.entry;
       changed = with_present(base.record, replica.node);
+      replica.presenting = true;
     }
     std::vector<SegmentEntry> none;
     auto done = co_await commit(base, changed, none);
+    {
+      std::lock_guard lock(core_.mutex);
+      core_.replicas[index]->presenting = false;
+    }
     if (!done) co_return done.error();
   }
 }

@@ -150,7 +150,10 @@ void MemoryCoordination::Client::execute_locked(const RequestPtr& request) {
   }
   auto touched = server->tree.commit(request->ops, session);
   if (touched) server->notify_locked(*touched);
-  if (fault == ChangeFault::lose_reply) {
+  if (fault == ChangeFault::hang) {
+    request->session = session;
+    if (!request->timed) start_timer_locked(request);
+  } else if (fault == ChangeFault::lose_reply) {
     answer_locked(*request, lost);
   } else if (touched) {
     answer_locked(*request, Answer{});

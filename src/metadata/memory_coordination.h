@@ -33,8 +33,9 @@ class MemoryZooKeeper {
   std::shared_ptr<Impl> impl_;
 };
 
-/// What becomes of one change: the two ways in which a connection can lose it.
-enum class ChangeFault { none, lose_request, lose_reply };
+/// What becomes of one change: the ways in which a connection can lose it. `hang`: it is applied,
+/// and the client learns only after its request timeout that the answer does not come.
+enum class ChangeFault { none, lose_request, lose_reply, hang };
 
 struct MemoryOptions {
   Duration session_timeout = limits::zookeeper_session_default;

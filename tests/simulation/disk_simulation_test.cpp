@@ -39,9 +39,8 @@ TEST(DiskSimulation, lets_another_host_read_what_was_acknowledged) {
   expect_no_seed_fails(plans::readers, 10);
 }
 
-// At most 100 seeds: seed 140 fails (docs/failures.md, "Known holes").
 TEST(DiskSimulation, keeps_every_flushed_write_when_all_machines_lose_power) {
-  expect_no_seed_fails(plans::power, 10, 100);
+  expect_no_seed_fails(plans::power, 10);
 }
 
 TEST(DiskSimulation, says_at_a_flush_that_the_only_replica_lost_writes) {

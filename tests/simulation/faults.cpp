@@ -91,7 +91,7 @@ void Run::host_fault() {
 
 void Run::metadata_fault() {
   MemoryCoordination& metadata = *host().coordination;
-  switch (world_.scheduler.below(5)) {
+  switch (world_.scheduler.below(6)) {
     case 0:
       world_.disturb("metadata frozen");
       return metadata.freeze();
@@ -108,10 +108,31 @@ void Run::metadata_fault() {
     case 3:
       world_.disturb("metadata answers with the past");
       return metadata.lag();
+    case 4:
+      return unsteady_return();
     default:
       world_.disturb("metadata answers with the present");
       return metadata.catch_up();
   }
+}
+
+/// A node comes back, and is gone again just as ZooKeeper has been told that it is healed, before
+/// the host has heard of it. Then the host is gone, too.
+void Run::unsteady_return() {
+  mend();
+  const std::size_t node = any_node();
+  world_.kill(node);
+  work(1s, 20ms);
+  world_.disturb("metadata applies changes and does not answer");
+  host().coordination->set_change_fault([](const std::vector<Op>&) { return ChangeFault::hang; });
+  world_.start(node);
+  work(world_.scheduler.between(1ms, 300ms), 4ms);
+  world_.kill(node);
+  work(world_.scheduler.between(1ms, 300ms), 4ms);
+  const bool dies = world_.scheduler.below(2) == 0;
+  if (dies) take_over();
+  for (auto& host : world_.hosts) host->coordination->set_change_fault(nullptr);
+  world_.start(node);
 }
 
 void Run::disk_fault() {

@@ -29,6 +29,7 @@ void Guest::move_to(std::size_t host) {
 
 void Guest::close() {
   handle_.reset();
+  dead_.reset();
   reader_.reset();
   reader_host_.reset();
 }
@@ -64,7 +65,9 @@ std::uint64_t Guest::offset_of(std::size_t cell) const {
 void Guest::act() {
   if (!handle_ || under_way_ >= operations_max) return;
   const auto dice = world_.scheduler.below(100);
-  if (dice < 5) {
+  if (dice == 99 && dead_) {
+    spawn(do_write_dead(std::exchange(dead_, nullptr)));
+  } else if (dice < 5) {
     spawn(do_flush(era_));
   } else if (dice < 40) {
     spawn(do_read(handle_, pick(), era_));
@@ -103,6 +106,10 @@ void Guest::read_all() {
       spawn(do_read(handle_, {first, border_cells}, era_));
     }
   }
+}
+
+void Guest::flush() {
+  if (handle_) spawn(do_flush(era_));
 }
 
 /// An operation that began when nothing had gone wrong for a while must not fail, or take long.
@@ -164,12 +171,15 @@ void Guest::finish_change(const Change& change, const Result<>& done) {
       model_.failed(range.first + i, change.writes[i]);
     }
   }
-  if (done.failed_with(Code::stale) && change.era == era_) move_to(host_);
+  if (done.failed_with(Code::stale) && change.era == era_) {
+    dead_ = change.handle;
+    move_to(host_);
+  }
 }
 
 Task<void> Guest::do_write(Range range, std::uint64_t era) {
   const auto handle = handle_;
-  Change change{range, {}, era, host_, world_.scheduler.now()};
+  Change change{range, {}, era, host_, world_.scheduler.now(), handle};
   std::string bytes(range.count * cell_bytes, '\0');
   for (std::size_t i = 0; i < range.count; ++i) {
     const std::uint64_t value = ++last_value_;
@@ -187,7 +197,7 @@ Task<void> Guest::do_write(Range range, std::uint64_t era) {
 
 Task<void> Guest::do_zero(Range range, std::uint64_t era) {
   const auto handle = handle_;
-  Change change{range, {}, era, host_, world_.scheduler.now()};
+  Change change{range, {}, era, host_, world_.scheduler.now(), handle};
   for (std::size_t i = 0; i < range.count; ++i) {
     change.writes.push_back(model_.issued(range.first + i, 0));
   }
@@ -199,6 +209,14 @@ Task<void> Guest::do_zero(Range range, std::uint64_t era) {
   finish_change(change, done);
 }
 
+/// Another host has been the writer: what this handle's user believes about the disk is out of
+/// date.
+Task<void> Guest::do_write_dead(std::shared_ptr<OpenDisk> handle) {
+  Payload data(Bytes::copy_of(std::string(cell_bytes, '!')));
+  const auto done = co_await handle->write(offset_of(0), std::move(data));
+  if (done.ok()) complain("a handle that was dead has written");
+}
+
 Task<void> Guest::do_flush(std::uint64_t era) {
   const auto handle = handle_;
   const TimePoint since = world_.scheduler.now();
@@ -208,7 +226,7 @@ Task<void> Guest::do_flush(std::uint64_t era) {
   const auto done = co_await handle->flush();
   // It may be the one that has to say that writes were lost.
   const bool told = done.failed_with(Code::io);
-  ended("flush", since, era, told ? Result<>() : done);
+  ended(told ? "flush that told of lost writes" : "flush", since, era, told ? Result<>() : done);
   if (done.ok() && losses == world_.power_losses) model_.flushed(begun);
   if (told) model_.flush_failed();
 }

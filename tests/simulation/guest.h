@@ -37,7 +37,7 @@ class Guest {
   void touch_all();
   /// Starts reading everything twice.
   void read_all();
-  void flush() { spawn(do_flush(era_)); }
+  void flush();
   void close();
 
   std::size_t under_way() const { return under_way_; }
@@ -56,6 +56,7 @@ class Guest {
     std::uint64_t era;
     std::size_t host;
     TimePoint since;
+    std::shared_ptr<OpenDisk> handle;
   };
   Range pick();
   std::uint64_t offset_of(std::size_t cell) const;
@@ -64,6 +65,7 @@ class Guest {
   Task<void> do_read(std::shared_ptr<OpenDisk> handle, Range range, std::uint64_t era);
   Task<void> do_write(Range range, std::uint64_t era);
   Task<void> do_zero(Range range, std::uint64_t era);
+  Task<void> do_write_dead(std::shared_ptr<OpenDisk> handle);
   Task<void> do_flush(std::uint64_t era);
   void check(Range range, const std::string& bytes, std::uint64_t begun);
   void finish_change(const Change& change, const Result<>& done);
@@ -76,6 +78,7 @@ class Guest {
   const std::size_t cells_;
   Model model_;
   std::shared_ptr<OpenDisk> handle_;
+  std::shared_ptr<OpenDisk> dead_;  ///< has told that another host took the disk
   std::optional<std::size_t> reader_host_;
   std::shared_ptr<OpenDisk> reader_;
   bool reader_opening_ = false;

@@ -47,6 +47,10 @@ TEST(Mutation, rule_2_a_failure_is_not_recorded_before_the_ack) {
   expect_caught(Mutation::acks_unrecorded_failure, plans::two_replicas);
 }
 
+TEST(Mutation, rule_2_a_member_that_fails_while_it_becomes_present_stays_present) {
+  expect_caught(Mutation::forgets_who_is_presenting, plans::bad_metadata);
+}
+
 TEST(Mutation, rule_3_a_flush_asks_nobody) {
   expect_caught(Mutation::flushes_nothing, plans::power);
 }

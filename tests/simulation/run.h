@@ -67,6 +67,7 @@ class Run {
   void network_fault();
   void host_fault();
   void metadata_fault();
+  void unsteady_return();
   void disk_fault();
   void power_fault();
   void isolated_power_cut();
