@@ -5,6 +5,7 @@
 #include "ctl/commands.h"
 #include "ctl/holdings.h"
 #include "ctl/lay_out.h"
+#include "ctl/lookup.h"
 #include "ctl/rebuild_view.h"
 #include "ctl/table.h"
 #include "metadata/records.h"
