@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "disk/connector.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/log.h"
@@ -14,6 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr Duration heal_backoff_max = 30s;  // a full node must not flap
+constexpr Duration prove_patience = 5s;     // then whoever else wants the lease has a chance
 constexpr std::size_t reconcile_parallel = 4;
 
 }  // namespace
@@ -26,30 +29,33 @@ void Connector::set_state(std::size_t index, Replica::State state) {
   core_.changed.notify();
 }
 
+pb::FenceRequest Connector::begin_fence(std::size_t index, const NodeDirectory::Entry& found) {
+  pb::FenceRequest request;
+  std::lock_guard lock(core_.mutex);
+  Replica& replica = *core_.replicas[index];
+  replica.state = Replica::State::fencing;
+  replica.session = Session{++replica.last_session};
+  replica.link = found.link;
+  replica.data_address = found.data_address;
+  replica.control_address = found.control_address;
+  replica.rank = rank_of(found, core_.options.site);
+  *request.mutable_ref() = core_.ref(replica);
+  request.set_disk_name(core_.entry.record.name());
+  request.set_size(core_.announced_bytes);
+  request.set_block_size(core_.entry.record.block_size());
+  request.set_generation(core_.entry.record.generation());
+  for (const std::string& name : core_.members.names()) request.add_members(name);
+  request.set_missing_mask(core_.members.missing_mask());
+  request.set_holder(core_.options.host.str());
+  request.set_cluster_id(core_.options.cluster_id);
+  return request;
+}
+
 Task<Connector::Fenced> Connector::fence(std::size_t index) {
   const NodeId node = core_.replicas[index]->node;
   const auto found = core_.services.nodes.find(node);
   if (!found || !found->link) co_return Fenced{};
-  pb::FenceRequest request;
-  {
-    std::lock_guard lock(core_.mutex);
-    Replica& replica = *core_.replicas[index];
-    replica.state = Replica::State::fencing;
-    replica.session = Session{++replica.last_session};
-    replica.link = found->link;
-    replica.data_address = found->data_address;
-    replica.control_address = found->control_address;
-    replica.rank = rank_of(*found, core_.options.site);
-    *request.mutable_ref() = core_.ref(replica);
-    request.set_disk_name(core_.entry.record.name());
-    request.set_size(core_.announced_bytes);
-    request.set_block_size(core_.entry.record.block_size());
-    request.set_generation(core_.entry.record.generation());
-    for (const std::string& name : core_.members.names()) request.add_members(name);
-    request.set_missing_mask(core_.members.missing_mask());
-  }
-  request.set_holder(core_.options.host.str());
-  request.set_cluster_id(core_.options.cluster_id);
+  pb::FenceRequest request = begin_fence(index, *found);
   const std::uint64_t told_mask = request.missing_mask();
   const std::uint64_t told_bytes = request.size();
   const Result<pb::FenceReply> late = Error{Code::unreachable, "the node did not answer in time"};
@@ -106,7 +112,64 @@ Connector::Fenced Connector::take_fence(std::size_t index, const pb::FenceReply&
   return out;
 }
 
+Task<Result<pb::FenceReply>> Connector::survey(std::size_t index) {
+  const NodeId node = core_.replicas[index]->node;
+  const auto found = core_.services.nodes.find(node);
+  if (!found || !found->link) co_return Error{Code::unreachable, "it is not running"};
+  pb::FenceRequest request = begin_fence(index, *found);
+  request.set_survey(true);
+  const Result<pb::FenceReply> late = Error{Code::unreachable, "it did not answer in time"};
+  auto asking = found->link->fence(std::move(request));
+  auto reply =
+      co_await within(core_.services.scheduler, core_.options.io_deadline, std::move(asking), late);
+  if (!reply) co_await membership_.verify_lease();
+  set_state(index, Replica::State::closed);
+  co_return reply;
+}
+
+/// Older sessions have ended when the logs are read, so that nobody adds to them; and they are as
+/// they were until the decision is recorded: the fences that follow drop what it contradicts.
+Task<Result<>> Connector::prove() {
+  const TimePoint deadline = core_.now() + prove_patience;
+  std::vector<Testimony> said;
+  for (std::size_t i = 0; i < core_.replicas.size();) {
+    const NodeId node = core_.replicas[i]->node;
+    auto reply = co_await survey(i);
+    if (auto reason = core_.stop_reason()) co_return *reason;
+    if (reply.ok()) {
+      const auto& accused = reply->accused();
+      said.push_back({node, reply->crashed(), {accused.begin(), accused.end()}});
+      ++i;
+      continue;
+    }
+    if (core_.now() < deadline) {
+      co_await sleep_for(core_.services.scheduler, limits::reconnect_backoff_max);
+      continue;
+    }
+    const Error error{reply.code(), fmt::format("disk {}: its metadata were loaded, so that all of "
+                                                "its nodes are asked first who is up to date; "
+                                                "node {}: {}",
+                                                core_.name(), node.str(), reply.error().what)};
+    core_.services.errors.add(node.str(), core_.name(), error.what);
+    co_return error;
+  }
+  auto settled = co_await membership_.settle(std::move(said));
+  if (settled.failed_with(Code::refused)) {
+    core_.services.errors.add("", core_.name(), settled.error().what);
+  }
+  co_return settled;
+}
+
 Task<Result<>> Connector::start() {
+  bool unproven = false;
+  {
+    std::lock_guard lock(core_.mutex);
+    unproven = core_.entry.record.unproven();
+  }
+  if (unproven) {
+    auto proven = co_await prove();
+    if (!proven) co_return proven.error();
+  }
   std::vector<Task<Fenced>> fences;
   for (std::size_t i = 0; i < core_.replicas.size(); ++i) fences.push_back(fence(i));
   auto fenced = co_await gather(std::move(fences));
@@ -148,7 +211,6 @@ Task<Result<std::vector<BlockVersion>>> Connector::active_of(std::size_t index) 
 /// replicas; none of it was acknowledged unless all of them have it, so any of them may be the
 /// source.
 Task<Result<>> Connector::reconcile(std::vector<Fenced> fenced) {
-  std::set<BlockVersion> dirty;
   if (mutated(Mutation::skips_reconciliation)) co_return Unit{};
   for (std::size_t i = 0; i < fenced.size(); ++i) {
     bool concerned = fenced[i].ok && fenced[i].had_active;
@@ -159,21 +221,21 @@ Task<Result<>> Connector::reconcile(std::vector<Fenced> fenced) {
     if (!concerned) continue;
     auto active = co_await active_of(i);
     if (active.ok()) {
-      dirty.insert(active->begin(), active->end());
+      left_dirty_.insert(active->begin(), active->end());
       continue;
     }
     std::vector<std::size_t> silent{i};
     auto marked = co_await membership_.ensure_missing(silent, active.error().what);
     if (!marked) co_return marked.error();
   }
-  if (!dirty.empty()) {
-    log::info("event=reconcile disk={} blocks={}", core_.name(), dirty.size());
+  if (!left_dirty_.empty()) {
+    log::info("event=reconcile disk={} blocks={}", core_.name(), left_dirty_.size());
   }
   std::vector<Task<Result<>>> batch;
-  for (auto at = dirty.begin(); at != dirty.end();) {
+  for (auto at = left_dirty_.begin(); at != left_dirty_.end();) {
     batch.push_back(reconcile_block(*at));
     ++at;
-    if (batch.size() < reconcile_parallel && at != dirty.end()) continue;
+    if (batch.size() < reconcile_parallel && at != left_dirty_.end()) continue;
     auto done = co_await gather(std::exchange(batch, {}));
     for (const Result<>& result : done) {
       if (!result) co_return result.error();
@@ -264,7 +326,7 @@ Task<bool> Connector::admit(std::size_t index, Fenced fenced) {
     std::vector<std::size_t> crashed{index};
     auto marked = co_await membership_.ensure_missing(crashed, "its machine crashed");
     if (!marked) co_return false;
-  } else if (!missing && fenced.first && fenced.had_active && !co_await join_late(index)) {
+  } else if (!missing && fenced.first && !co_await join_late(index)) {
     set_state(index, Replica::State::closed);
     co_return false;
   }
@@ -273,16 +335,24 @@ Task<bool> Connector::admit(std::size_t index, Fenced fenced) {
   co_return true;
 }
 
-/// A present member is fenced for the first time under this epoch and has dirty blocks: nothing
-/// acknowledged is lacking on it, but it may hold writes of the last holder that never were. Those
-/// blocks are made equal to what is being served. (One that only lost its session holds nothing of
-/// that kind: changes of ours that have not ended keep their ranges locked until they have.)
+/// A present member is fenced for the first time under this epoch: nothing acknowledged is lacking
+/// on it, but it may hold writes of the last holder that never were, or lack such that the others
+/// hold. The blocks of its log and of theirs are made equal to what is being served. (One that only
+/// lost its session holds nothing of that kind: changes of ours that have not ended keep their
+/// ranges locked until they have.)
 Task<bool> Connector::join_late(std::size_t index) {
   auto active = co_await active_of(index);
   if (!active) co_return false;
-  for (const BlockVersion& version : *active) {
+  std::set<BlockVersion> dirty = left_dirty_;
+  dirty.insert(active->begin(), active->end());
+  for (const BlockVersion& version : dirty) {
     auto view = co_await core_.map.load(version.block, core_.geometry());
     if (!view) co_return false;
+    const auto& locations = (*view)->locations(version.block);
+    const bool here = std::any_of(locations.begin(), locations.end(), [&](const Location& at) {
+      return at.node == core_.replicas[index]->node;
+    });
+    if (!here) continue;
     // A block that nobody serves needs nothing, and whoever waits for it holds its lock.
     if (!source_for(core_, version.block, index)) continue;
     const ByteRange range = core_.geometry().range_of(version.block);

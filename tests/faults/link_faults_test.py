@@ -119,5 +119,5 @@ def test_f18_a_host_and_zookeeper_are_cut_apart(apart: Cluster, name: str, load:
             assert apart.info(name)["holder"] == "h1"
     assert checker.during(2)["writes"], "writes go on"
     expected = epoch + (1 if cut_s > SESSION_S else 0)
-    wait_until(lambda: apart.info(name)["epoch"] == expected, "the epoch is right", 15)
+    wait_until(lambda: bool(apart.info(name)["epoch"] == expected), "the epoch is right", 15)
     finish(apart, name, checker, stall_s=STALL_S)
