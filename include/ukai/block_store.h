@@ -60,6 +60,13 @@ class BlockStore {
   };
   virtual Result<Usage> usage(DiskId disk) = 0;
 
+  /// All block versions that have a file, sorted, and how long blocks are. not_found: no such disk.
+  struct Holding {
+    std::uint32_t block_size_bytes = 0;
+    std::vector<BlockKey> blocks;
+  };
+  virtual Result<Holding> holding(DiskId disk) = 0;
+
   // -- the disk's small files: replaced whole or appended to, durable on return
   /// `name`: "session", "dirty.log". nullopt: never written.
   virtual Result<std::optional<std::string>> load_file(DiskId disk, std::string_view name) = 0;

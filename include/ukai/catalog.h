@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "ukai_records.pb.h"
 
 namespace ukai {
+
+struct Probe;  // src/metadata/catalog_io.h
 
 /// A disk's record and the znode version that the next compare-and-set must match.
 struct DiskEntry {
@@ -49,6 +52,11 @@ struct DiskListing {
   Result<DiskEntry> entry;
 };
 
+struct EventEntry {
+  std::string key;         ///< larger for later ones
+  pb::EventRecord record;  ///< of a damaged one, only `text` says so
+};
+
 /// Typed access to everything in Coordination (design.md section 4), and the rules for changing it:
 /// records of a disk change only under its lease; what belongs together is one transaction; a
 /// change whose outcome the connection swallowed is read back by its operation id before it is
@@ -68,6 +76,15 @@ class Catalog {
   /// not_found: nothing has laid out the tree here (a wrong chroot, say); creates nothing.
   Task<Result<std::string>> cluster_id();
 
+  // -- who did what
+  /// Changes made through this catalog leave events in the name of `who` ("alice@admin", "h1"), in
+  /// the same transaction. Empty, the default: they leave none. Before anything else is called.
+  void set_author(std::string who) { author_ = std::move(who); }
+  /// The newest ones, newest first.
+  Task<Result<std::vector<EventEntry>>> events(std::size_t newest_max);
+  /// Of something that is no single change of a disk. Best effort: the caller has done it already.
+  Task<Result<>> add_event(pb::EventRecord event);
+
   // -- disks
   Task<Result<DiskId>> find_disk(DiskName name);
   /// All disks with their records, sorted by name; requests are pipelined.
@@ -85,8 +102,10 @@ class Catalog {
   /// stale: the version differs or the lease is gone (lease_stands() tells which).
   Task<Result<DiskEntry>> update_disk(Lease lease, DiskEntry entry, pb::DiskRecord changed);
   /// The same with map segments: those with version -1 are created.
+  /// `event`: what it was for and who asked, in place of what a look at the records tells.
   Task<Result<DiskEntry>> update_disk_and_map(Lease lease, DiskEntry entry, pb::DiskRecord changed,
-                                              std::vector<SegmentEntry> segments);
+                                              std::vector<SegmentEntry> segments,
+                                              pb::EventRecord event = pb::EventRecord());
   Task<Result<SegmentEntry>> load_segment(DiskId disk, std::uint32_t segment);
 
   // -- leases
@@ -110,6 +129,8 @@ class Catalog {
   /// Writes the record (keeping admin_state) and the ephemeral alive mark, replacing a mark of an
   /// earlier session of the same store. refused: the id belongs to another store_id.
   Task<Result<>> register_node(pb::NodeRecord record, pb::NodeAlive alive);
+  /// Forgets a node with its orders to delete. busy: it is running.
+  Task<Result<>> remove_node(NodeId node);
   Task<Result<>> refresh_node_alive(NodeId node, pb::NodeAlive alive);
   Task<Result<std::vector<NodeInfo>>> nodes();  ///< sorted by id
   Task<Result<NodeInfo>> node(NodeId id);
@@ -142,8 +163,15 @@ class Catalog {
   Coordination& coordination() { return coordination_; }
 
  private:
+  /// Commits `ops` and the events that tell of them.
+  Task<Result<>> commit_told(std::vector<Op> ops, Probe probe, std::vector<pb::EventRecord> events);
+  Task<void> trim_events();
+  pb::EventRecord signed_event(pb::EventRecord event) const;
+
   Coordination& coordination_;
   Scheduler& scheduler_;
+  std::string author_;  ///< constant once calls are made
+  std::atomic<std::uint64_t> events_told_{0};
 };
 
 }  // namespace ukai

@@ -29,7 +29,7 @@ inline constexpr std::int32_t any_version = -1;
 
 /// One step of a transaction.
 struct Op {
-  enum class Kind { create, create_ephemeral, set, remove, check };
+  enum class Kind { create, create_ephemeral, create_sequential, set, remove, check };
   Kind kind;
   std::string path;
   std::string data;                    // create, set
@@ -37,6 +37,8 @@ struct Op {
 
   static Op create(std::string path, std::string data);
   static Op create_ephemeral(std::string path, std::string data);
+  /// ZooKeeper appends ten digits to `path`, larger ones with each child of the folder.
+  static Op create_sequential(std::string path, std::string data);
   static Op set(std::string path, std::string data, std::int32_t version);
   static Op remove(std::string path, std::int32_t version = any_version);
   static Op check(std::string path, std::int32_t version);

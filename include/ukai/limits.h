@@ -59,6 +59,8 @@ inline constexpr int metadata_conflicts_max = 16;      // compare-and-sets lost 
 inline constexpr std::size_t earlier_ops_max = 8;      // operation ids a disk's record remembers
 inline constexpr std::size_t record_text_bytes_max = 4096;  // a path; no other text is as long
 inline constexpr std::size_t znode_bytes_max = 512U << 10;  // half of ZooKeeper's own limit
+inline constexpr std::size_t events_max = 1000;             // kept; about 200 bytes each
+inline constexpr std::uint64_t events_trim_every = 16;      // so many too many a writer
 inline constexpr std::size_t transaction_ops_max = 2048;    // a 64 TiB create is 1,024 segments
 
 // -- node
@@ -72,6 +74,9 @@ inline constexpr auto trash_interval = 600s;                      // a watch tel
 inline constexpr std::uint64_t node_space_step_bytes = 1U << 20;  // less is not worth a write
 inline constexpr std::size_t boot_id_bytes_max = 128;             // a UUID has 36
 inline constexpr std::size_t node_workers_default = 4;  // ops that may wait for the device
+
+inline constexpr std::size_t held_disks_max = 256;    // of a page of what a node holds
+inline constexpr std::size_t held_spans_max = 16384;  // the same, of blocks: below 1 MB
 
 // -- lease
 inline constexpr auto epoch_confirmation =

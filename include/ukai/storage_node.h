@@ -61,6 +61,8 @@ class StorageNode {
   Result<pb::HashReply> hash(const pb::HashRequest& request);
   Result<pb::DiskUsageReply> disk_usage(const pb::DiskUsageRequest& request);
   pb::HealthReply health();
+  /// What lies here, page by page, sessions or not.
+  Result<pb::HeldReply> held(const pb::HeldRequest& request);
   /// An order from the registry: the disk's record is gone.
   Result<> delete_disk(DiskId disk);
 

@@ -165,6 +165,20 @@ void add_disk_commands(CLI::App& root, Arguments& arguments) {
             "Prints the blocks that differ; then the status is 1. Works while the disk is "
             "in use.");
       });
+  add_command<DiskRecoverOptions>(
+      disk, arguments, "recover", "Declare a stale replica the truth", disk_recover,
+      [](CLI::App& app, DiskRecoverOptions& options) {
+        positional(app, "NAME", options.name, "The disk");
+        app.add_option("--from", options.from, "The node whose replica it is")
+            ->required()
+            ->type_name("NODE");
+        app.add_flag("--accept-loss", options.accept_loss,
+                     "What was written since that node went missing may be lost");
+        app.add_flag("--yes", options.yes, "Do not ask for the disk's name on a terminal");
+        app.footer(
+            "For the day when all in-sync replicas are lost. Refused with status 8 while one of "
+            "them can be asked. All other replicas are made equal to it when their nodes return.");
+      });
   describe_change(disk, arguments);
 }
 
@@ -177,6 +191,19 @@ void add_nodes_and_hosts(CLI::App& root, Arguments& arguments) {
                            node_info, [](CLI::App& app, NodeOptions& options) {
                              positional(app, "NODE", options.node, "The node's id");
                            });
+  add_command<NodeRemoveOptions>(
+      node, arguments, "remove", "Forget a node", node_remove,
+      [](CLI::App& app, NodeRemoveOptions& options) {
+        positional(app, "NODE", options.node, "The node's id");
+        app.add_flag("--lost", options.lost,
+                     "It is gone for good: take it off all disks that still name it");
+        app.add_flag("--accept-loss", options.accept_loss,
+                     "With --lost, even if it has the only in-sync replica of some blocks");
+        app.footer(
+            "Refused with status 5 while the node runs, with 8 while disks have locations on it, "
+            "and with --lost when blocks would be lost. Blocks that nobody else has keep naming "
+            "the node, so that their I/O fails; they are never zeros.");
+      });
   CLI::App& host = add_group(root, "host", "Look at the hypervisor hosts");
   add_command<NoOptions>(host, arguments, "list", "List all running hosts", host_list, nothing);
 }
@@ -196,6 +223,57 @@ void add_lease(CLI::App& root, Arguments& arguments) {
       });
 }
 
+void add_metadata(CLI::App& root, Arguments& arguments) {
+  CLI::App& metadata = add_group(root, "metadata", "Save and restore what is in ZooKeeper");
+  add_command<DumpOptions>(
+      metadata, arguments, "dump", "Write all records to a file", metadata_dump,
+      [](CLI::App& app, DumpOptions& options) {
+        app.add_option("FILE", options.file, "Where to (default: stdout)")->type_name("");
+        app.footer("Leases and what else ends with a daemon are left out.");
+      });
+  CLI::App* load = add_command<DumpOptions>(
+      metadata, arguments, "load", "Lay out an empty chroot from a dump", metadata_load,
+      [](CLI::App& app, DumpOptions& options) {
+        app.add_option("FILE", options.file, "A file of metadata dump; -: stdin")
+            ->required()
+            ->type_name("");
+        app.footer(
+            "Refused with status 8 where disks or nodes are known already. Stop all daemons "
+            "first. What changed after the dump is not in it: see docs/operations.md.");
+      });
+  // Nothing is created before the file has been looked at.
+  load->preparse_callback([&arguments](std::size_t) { arguments.needs_metadata = false; });
+  CLI::App* rebuild = add_command<RebuildOptions>(
+      metadata, arguments, "rebuild", "Find disks that nodes hold and the metadata lack",
+      metadata_rebuild, [](CLI::App& app, RebuildOptions& options) {
+        app.add_flag("--apply", options.apply, "Enter them; without, they are only shown");
+        app.add_flag("--accept-loss", options.accept_loss,
+                     "With --apply, even if a node that has replicas does not run");
+        app.add_option("--cluster", options.cluster,
+                       "Only lay out an empty chroot for this cluster, so that its nodes start")
+            ->type_name("ID");
+        app.footer(
+            "For the day when ZooKeeper is lost without a dump: see docs/operations.md. Disks that "
+            "are known are not touched. Allowed hosts and notes are not on the nodes.");
+      });
+  rebuild->preparse_callback([&arguments](std::size_t) { arguments.needs_metadata = false; });
+}
+
+void add_events(CLI::App& root, Arguments& arguments) {
+  add_command<EventsOptions>(
+      root, arguments, "events", "Show who did what, newest first", events,
+      [](CLI::App& app, EventsOptions& options) {
+        app.add_option("--disk", options.disk, "Only what was done to this disk")
+            ->type_name("NAME");
+        app.add_option("--limit", options.limit, "At most so many, 1 to 1000 (default 100)")
+            ->type_name("N");
+        app.footer(
+            "The newest 1000 events are kept: disks created, deleted, resized, renamed, handed "
+            "from host to host, members that went missing or came back, and what was done when "
+            "nodes or metadata were lost.");
+      });
+}
+
 void add_cluster_commands(CLI::App& root, Arguments& arguments) {
   add_command<DiskOptions>(root, arguments, "sync",
                            "Bring all replicas of a disk in sync and wait for it", sync_disk,
@@ -205,6 +283,8 @@ void add_cluster_commands(CLI::App& root, Arguments& arguments) {
                            });
   add_nodes_and_hosts(root, arguments);
   add_lease(root, arguments);
+  add_metadata(root, arguments);
+  add_events(root, arguments);
   add_command<NoOptions>(root, arguments, "errors", "List recent errors of all hosts, newest first",
                          errors, nothing);
   add_command<NoOptions>(root, arguments, "status", "Show at a glance whether all is well", status,

@@ -87,6 +87,40 @@ struct LeaseReleaseOptions {
 };
 Result<> lease_release(Context& context, const LeaseReleaseOptions& options);
 
+struct DiskRecoverOptions {
+  std::string name;
+  std::string from;
+  bool accept_loss = false;
+  bool yes = false;
+};
+Result<> disk_recover(Context& context, const DiskRecoverOptions& options);
+
+struct NodeRemoveOptions {
+  std::string node;
+  bool lost = false;
+  bool accept_loss = false;
+};
+Result<> node_remove(Context& context, const NodeRemoveOptions& options);
+
+struct DumpOptions {
+  std::string file;  ///< empty or "-": stdout, or stdin
+};
+Result<> metadata_dump(Context& context, const DumpOptions& options);
+Result<> metadata_load(Context& context, const DumpOptions& options);
+
+struct RebuildOptions {
+  bool apply = false;
+  bool accept_loss = false;
+  std::string cluster;  ///< lay out an empty tree for this cluster instead
+};
+Result<> metadata_rebuild(Context& context, const RebuildOptions& options);
+
+struct EventsOptions {
+  std::string disk;   ///< empty: all
+  std::string limit;  ///< empty: the default
+};
+Result<> events(Context& context, const EventsOptions& options);
+
 Result<> errors(Context& context, const NoOptions& options);
 Result<> status(Context& context, const NoOptions& options);
 Result<> diag(Context& context, const NoOptions& options);

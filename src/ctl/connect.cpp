@@ -16,7 +16,7 @@ class RealCluster final : public Cluster {
     ZooKeeperOptions zookeeper;
     zookeeper.address = options.servers;
     zookeeper.request_timeout = options.timeout;
-    zookeeper.create_chroot = false;  // a wrong address must leave nothing behind
+    zookeeper.create_chroot = options.create_chroot;
     auto coordination = make_zookeeper_coordination(zookeeper, cluster->scheduler_);
     if (!coordination) return coordination.error();
     cluster->coordination_ = std::move(*coordination);

@@ -5,16 +5,17 @@
 
 namespace ukai::ctl {
 
-Result<> Context::connect() {
+Result<> Context::connect(bool create_chroot) {
   if (settings_.servers.empty()) {
     return Error{Code::invalid,
                  "no metadata servers are named: use --metadata HOSTS/CHROOT, UKAI_METADATA, or "
                  "[metadata] servers in --config FILE"};
   }
-  ConnectOptions options{settings_.servers, settings_.timeout};
+  ConnectOptions options{settings_.servers, settings_.timeout, create_chroot};
   auto cluster = environment_.connect(options);
   if (!cluster) return cluster.error();
   cluster_ = std::move(*cluster);
+  cluster_->catalog().set_author(environment_.author);
   return {};
 }
 

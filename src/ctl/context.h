@@ -20,7 +20,8 @@ class Context {
 
   /// invalid: nobody named the metadata servers, or their address has a wrong form. Must have
   /// succeeded before catalog() and calls() are used.
-  Result<> connect();
+  /// `create_chroot`: for the one command that lays a tree out.
+  Result<> connect(bool create_chroot = false);
 
   Environment& environment() { return environment_; }
   const Settings& settings() const { return settings_; }

@@ -36,6 +36,8 @@ class DaemonCalls {
   /// What the logs of a storage node hold.
   virtual Task<Result<pb::DirtyListReply>> dirty_list(pb::NodeRecord node,
                                                       pb::DirtyListRequest request) = 0;
+  /// A page of what a storage node holds.
+  virtual Task<Result<pb::HeldReply>> held(pb::NodeRecord node, pb::HeldRequest request) = 0;
 };
 
 }  // namespace ukai::ctl

@@ -54,8 +54,9 @@ Error held_by_other(const pb::DiskRecord& record, const LeaseInfo& lease) {
 }
 
 Result<pb::DiskRecord> change_at_host(Context& context, const pb::HostRecord& host,
-                                      const pb::ChangeDiskRequest& request) {
-  auto reply = sync_wait(context.calls().change_disk(host, request));
+                                      pb::ChangeDiskRequest request) {
+  request.set_asked_by(context.environment().author);
+  auto reply = sync_wait(context.calls().change_disk(host, std::move(request)));
   if (!reply) return host_error(host, reply.error());
   return reply->record();
 }
@@ -91,11 +92,12 @@ Result<pb::DiskRecord> change_alone(Context& context, DiskId disk,
   return updated->record;
 }
 
-Result<> yield(Context& context, const pb::HostRecord& host, const pb::DiskRecord& record) {
+Result<> yield(Context& context, const pb::HostRecord& host, const pb::DiskRecord& record,
+               bool for_delete) {
   pb::YieldLeaseRequest request;
   request.set_disk_id(record.id());
   request.set_asked_by(context.environment().identity);
-  request.set_for_delete(true);
+  request.set_for_delete(for_delete);
   auto reply = sync_wait(context.calls().yield_lease(host, request));
   if (!reply) return host_error(host, reply.error());
   return {};
@@ -146,7 +148,7 @@ Result<> delete_once(Context& context, const pb::DiskRecord& record, bool* passi
   auto holder = find_holder(context, *id);
   if (!holder) return holder.error();
   if (holder->host) {
-    auto yielded = yield(context, *holder->host, record);
+    auto yielded = yield(context, *holder->host, record, true);
     *passing = !yielded && is_silent(yielded.error());
     if (!yielded) return yielded.error();
   } else if (holder->lease) {
@@ -235,21 +237,28 @@ Result<Changed> change_disk(Context& context, const std::string& name,
   if (google::protobuf::util::MessageDifferencer::Equals(*wanted, entry->record)) {
     return Changed{entry->record, false};
   }
-  auto id = DiskId::parse(entry->record.id());
-  if (!id) return id.error();
   // 2. The holder changes it, or we do.
+  auto changed = change_through(context, entry->record, request, &change_alone);
+  if (!changed) return changed.error();
+  return Changed{*changed, true};
+}
+
+Result<pb::DiskRecord> change_through(Context& context, const pb::DiskRecord& record,
+                                      const pb::ChangeDiskRequest& request, ChangeAlone alone) {
+  auto id = DiskId::parse(record.id());
+  if (!id) return id.error();
   for (Patience patience(context);;) {
     auto holder = find_holder(context, *id);
     if (!holder) return holder.error();
-    Result<pb::DiskRecord> changed = entry->record;
+    Result<pb::DiskRecord> changed = record;
     if (holder->host) {
       changed = change_at_host(context, *holder->host, request);
     } else if (holder->lease) {
-      changed = held_by_other(entry->record, *holder->lease);
+      changed = held_by_other(record, *holder->lease);
     } else {
-      changed = change_alone(context, *id, request);
+      changed = alone(context, *id, request);
     }
-    if (changed) return Changed{*changed, true};
+    if (changed) return changed;
     const bool busy = changed.failed_with(Code::busy) && !holder->host;
     const bool silent = is_silent(changed.error()) && holder->host;
     const bool moved = busy || silent || changed.failed_with(Code::stale);
@@ -262,6 +271,32 @@ Result<> delete_disk(Context& context, const DiskEntry& entry) {
   for (Patience patience(context);;) {
     auto deleted = delete_once(context, entry.record, &passing);
     if (deleted || !passing || !patience.again()) return deleted;
+  }
+}
+
+Result<std::unique_ptr<AdminLease>> take_idle_lease(Context& context,
+                                                    const pb::DiskRecord& record) {
+  auto id = DiskId::parse(record.id());
+  if (!id) return id.error();
+  for (Patience patience(context);;) {
+    auto holder = find_holder(context, *id);
+    if (!holder) return holder.error();
+    Error error{Code::busy, ""};
+    bool passing = true;
+    if (holder->host) {
+      auto yielded = yield(context, *holder->host, record, false);
+      if (!yielded) error = yielded.error();
+      passing = yielded || is_silent(yielded.error());
+    } else if (holder->lease) {
+      error = held_by_other(record, *holder->lease);
+    }
+    if (holder->lease && !error.what.empty()) {
+      if (!passing || !patience.again()) return error;
+      continue;
+    }
+    auto lease = AdminLease::take(context, *id);
+    const bool raced = lease.failed_with(Code::busy) || lease.failed_with(Code::stale);
+    if (lease || !raced || !patience.again()) return lease;
   }
 }
 

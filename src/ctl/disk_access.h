@@ -52,6 +52,17 @@ struct Changed {
 Result<Changed> change_disk(Context& context, const std::string& name,
                             pb::ChangeDiskRequest request);
 
+/// The same for a change that the caller knows to be needed: `alone` does it when nobody holds the
+/// lease.
+using ChangeAlone = Result<pb::DiskRecord> (*)(Context& context, DiskId disk,
+                                               const pb::ChangeDiskRequest& request);
+Result<pb::DiskRecord> change_through(Context& context, const pb::DiskRecord& record,
+                                      const pb::ChangeDiskRequest& request, ChangeAlone alone);
+
+/// A lease of our own on a disk that nobody writes; a host that has it idle gives it up. busy: it
+/// is open for writing, or somebody who is gone still holds it.
+Result<std::unique_ptr<AdminLease>> take_idle_lease(Context& context, const pb::DiskRecord& record);
+
 /// Takes the disk from whoever holds it and removes it. busy: some host has it open.
 Result<> delete_disk(Context& context, const DiskEntry& entry);
 

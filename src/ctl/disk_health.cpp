@@ -48,6 +48,11 @@ bool needs_map(const pb::DiskRecord& record, const NodesUp& nodes) {
 DiskHealth judge(const pb::DiskRecord& record, const NodesUp& nodes,
                  const std::vector<pb::ReplicaSet>& sets) {
   DiskHealth result;
+  if (record.unproven()) {
+    result.health = Health::degraded;
+    result.reasons.emplace_back(
+        "its metadata were loaded: who is up to date is found out when all of its nodes run");
+  }
   std::set<std::string> missing;
   for (const pb::Member& member : record.members()) {
     if (member.missing()) missing.insert(member.node());

@@ -17,6 +17,7 @@ namespace ukai::ctl {
 struct ConnectOptions {
   std::string servers;  ///< HOSTS/CHROOT, as the operator wrote it
   std::chrono::milliseconds timeout{10'000};
+  bool create_chroot = false;  ///< else a wrong address leaves nothing behind
 };
 
 /// The cluster one command works on. Destroying it ends the session with the metadata servers.
@@ -40,6 +41,9 @@ struct Environment {
   std::function<std::uint64_t()> unix_s{};
   /// True once the user has pressed Ctrl-C.
   std::function<bool()> interrupted{};
+  std::string author{};  ///< of the events that this process leaves: "alice@admin"
+  /// One line that the operator types; unset: nobody is at a terminal.
+  std::function<std::optional<std::string>()> ask_line{};
 };
 
 }  // namespace ukai::ctl

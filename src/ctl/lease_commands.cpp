@@ -22,6 +22,19 @@ std::string lease_text(const std::string& name, const Holder& holder) {
   return text.text();
 }
 
+/// What has happened to whom; nothing when there was no lease.
+std::string release_text(const std::string& name, const Holder& holder) {
+  if (!holder.lease) return "";
+  const pb::LeaseRecord& lease = holder.lease->record;
+  const std::string taken = fmt::format("disk {}: the lease of {} (epoch {}) is taken away", name,
+                                        lease.holder(), lease.epoch());
+  if (!holder.host) return taken + "; the next host that opens the disk for writing gets it\n";
+  return fmt::format(
+      "{}; {} is running and may take it again. Once another host has, all that {} still writes is "
+      "refused, and its guest gets I/O errors\n",
+      taken, lease.holder(), lease.holder());
+}
+
 struct Found {
   DiskId disk;
   Holder holder;
@@ -59,7 +72,8 @@ Result<> lease_release(Context& context, const LeaseReleaseOptions& options) {
         context.ask(context.catalog().break_lease(found->disk, holder.lease->stat.created_zxid));
     if (!broken) return broken.error();
   }
-  if (context.json()) context.print(lease_release_json(options.name, holder));
+  context.print(context.json() ? lease_release_json(options.name, holder)
+                               : release_text(options.name, holder));
   return {};
 }
 

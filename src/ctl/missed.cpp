@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ctl/disk_access.h"
+#include "ctl/lookup.h"
 
 namespace ukai::ctl {
 namespace {
@@ -60,6 +61,12 @@ bool ask_for(DaemonCalls& calls, const pb::DiskRecord& record, const std::vector
   return any && all;
 }
 
+MissedBlocks everything(const pb::DiskRecord& record) {
+  MissedBlocks all;
+  all.blocks.push_back(all_blocks(record));
+  return all;
+}
+
 /// Members that lack nothing, as the holder knows.
 Result<> add_holders_word(Context& context, const pb::DiskRecord& record, Missed& missed) {
   auto id = DiskId::parse(record.id());
@@ -91,6 +98,10 @@ Result<Missed> load_missed(Context& context, const pb::DiskRecord& record,
     MissedBlocks& lack = missed[asked.missing];
     lack.complete = lack.complete && asked.answered;
     lack.blocks.insert(lack.blocks.end(), asked.blocks.begin(), asked.blocks.end());
+  }
+  for (const pb::Member& member : record.members()) {
+    // No log tells: another replica was declared the truth.
+    if (member.missing() && member.compare_all()) missed[member.node()] = everything(record);
   }
   for (auto& [node, lack] : missed) lack.blocks = normalise(std::move(lack.blocks));
   const bool complete = std::all_of(missed.begin(), missed.end(),

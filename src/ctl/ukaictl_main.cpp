@@ -2,6 +2,7 @@
 //
 // ukaictl: the operator's command. Everything but the process itself is in run().
 #include <fmt/format.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include <array>
@@ -52,6 +53,21 @@ std::string identity() {
   return fmt::format("ukaictl@{}:{}", name.data(), getpid());
 }
 
+/// "alice@admin"
+std::string author() {
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0) name[0] = '\0';
+  const passwd* user = getpwuid(geteuid());
+  const std::string who = user != nullptr ? user->pw_name : std::to_string(geteuid());
+  return fmt::format("{}@{}", who, name.data());
+}
+
+std::optional<std::string> ask_line() {
+  std::string line;
+  if (!std::getline(std::cin, line)) return std::nullopt;
+  return line;
+}
+
 std::optional<std::string> variable(const std::string& name) {
   const char* value = std::getenv(name.c_str());
   if (value == nullptr) return std::nullopt;
@@ -63,10 +79,12 @@ std::optional<std::string> variable(const std::string& name) {
 int main(int argc, char** argv) {
   install_handlers();
   std::ios::sync_with_stdio(false);
-  ukai::ctl::Environment environment{std::cout, std::cerr, false, false, {}, {}, {}, {}, {}};
+  ukai::ctl::Environment environment{std::cout, std::cerr};
   environment.out_is_terminal = isatty(STDOUT_FILENO) != 0;
   environment.err_is_terminal = isatty(STDERR_FILENO) != 0;
   environment.identity = identity();
+  environment.author = author();
+  if (isatty(STDIN_FILENO) != 0 && environment.err_is_terminal) environment.ask_line = ask_line;
   environment.variable = variable;
   environment.connect = ukai::ctl::connect_cluster;
   environment.unix_s = [] { return static_cast<std::uint64_t>(std::time(nullptr)); };

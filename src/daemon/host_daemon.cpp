@@ -76,6 +76,7 @@ Result<> HostDaemon::Impl::find_cluster(const HostConfig& config) {
   if (!connected) return connected.error();
   coordination = std::move(*connected);
   catalog = std::make_unique<Catalog>(*coordination, scheduler);
+  catalog->set_author(config.id);
   auto cluster = sync_wait(catalog->ensure_layout());
   if (!cluster) return cluster.error();
   cluster_id = *cluster;

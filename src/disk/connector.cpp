@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "disk/connector.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/log.h"
@@ -14,6 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr Duration heal_backoff_max = 30s;  // a full node must not flap
+constexpr Duration prove_patience = 5s;     // then whoever else wants the lease has a chance
 constexpr std::size_t reconcile_parallel = 4;
 
 }  // namespace
@@ -26,30 +29,33 @@ void Connector::set_state(std::size_t index, Replica::State state) {
   core_.changed.notify();
 }
 
+pb::FenceRequest Connector::begin_fence(std::size_t index, const NodeDirectory::Entry& found) {
+  pb::FenceRequest request;
+  std::lock_guard lock(core_.mutex);
+  Replica& replica = *core_.replicas[index];
+  replica.state = Replica::State::fencing;
+  replica.session = Session{++replica.last_session};
+  replica.link = found.link;
+  replica.data_address = found.data_address;
+  replica.control_address = found.control_address;
+  replica.rank = rank_of(found, core_.options.site);
+  *request.mutable_ref() = core_.ref(replica);
+  request.set_disk_name(core_.entry.record.name());
+  request.set_size(core_.announced_bytes);
+  request.set_block_size(core_.entry.record.block_size());
+  request.set_generation(core_.entry.record.generation());
+  for (const std::string& name : core_.members.names()) request.add_members(name);
+  request.set_missing_mask(core_.members.missing_mask());
+  request.set_holder(core_.options.host.str());
+  request.set_cluster_id(core_.options.cluster_id);
+  return request;
+}
+
 Task<Connector::Fenced> Connector::fence(std::size_t index) {
   const NodeId node = core_.replicas[index]->node;
   const auto found = core_.services.nodes.find(node);
   if (!found || !found->link) co_return Fenced{};
-  pb::FenceRequest request;
-  {
-    std::lock_guard lock(core_.mutex);
-    Replica& replica = *core_.replicas[index];
-    replica.state = Replica::State::fencing;
-    replica.session = Session{++replica.last_session};
-    replica.link = found->link;
-    replica.data_address = found->data_address;
-    replica.control_address = found->control_address;
-    replica.rank = rank_of(*found, core_.options.site);
-    *request.mutable_ref() = core_.ref(replica);
-    request.set_disk_name(core_.entry.record.name());
-    request.set_size(core_.announced_bytes);
-    request.set_block_size(core_.entry.record.block_size());
-    request.set_generation(core_.entry.record.generation());
-    for (const std::string& name : core_.members.names()) request.add_members(name);
-    request.set_missing_mask(core_.members.missing_mask());
-  }
-  request.set_holder(core_.options.host.str());
-  request.set_cluster_id(core_.options.cluster_id);
+  pb::FenceRequest request = begin_fence(index, *found);
   const std::uint64_t told_mask = request.missing_mask();
   const std::uint64_t told_bytes = request.size();
   const Result<pb::FenceReply> late = Error{Code::unreachable, "the node did not answer in time"};
@@ -106,7 +112,64 @@ Connector::Fenced Connector::take_fence(std::size_t index, const pb::FenceReply&
   return out;
 }
 
+Task<Result<pb::FenceReply>> Connector::survey(std::size_t index) {
+  const NodeId node = core_.replicas[index]->node;
+  const auto found = core_.services.nodes.find(node);
+  if (!found || !found->link) co_return Error{Code::unreachable, "it is not running"};
+  pb::FenceRequest request = begin_fence(index, *found);
+  request.set_survey(true);
+  const Result<pb::FenceReply> late = Error{Code::unreachable, "it did not answer in time"};
+  auto asking = found->link->fence(std::move(request));
+  auto reply =
+      co_await within(core_.services.scheduler, core_.options.io_deadline, std::move(asking), late);
+  if (!reply) co_await membership_.verify_lease();
+  set_state(index, Replica::State::closed);
+  co_return reply;
+}
+
+/// Older sessions have ended when the logs are read, so that nobody adds to them; and they are as
+/// they were until the decision is recorded: the fences that follow drop what it contradicts.
+Task<Result<>> Connector::prove() {
+  const TimePoint deadline = core_.now() + prove_patience;
+  std::vector<Testimony> said;
+  for (std::size_t i = 0; i < core_.replicas.size();) {
+    const NodeId node = core_.replicas[i]->node;
+    auto reply = co_await survey(i);
+    if (auto reason = core_.stop_reason()) co_return *reason;
+    if (reply.ok()) {
+      const auto& accused = reply->accused();
+      said.push_back({node, reply->crashed(), {accused.begin(), accused.end()}});
+      ++i;
+      continue;
+    }
+    if (core_.now() < deadline) {
+      co_await sleep_for(core_.services.scheduler, limits::reconnect_backoff_max);
+      continue;
+    }
+    const Error error{reply.code(), fmt::format("disk {}: its metadata were loaded, so that all of "
+                                                "its nodes are asked first who is up to date; "
+                                                "node {}: {}",
+                                                core_.name(), node.str(), reply.error().what)};
+    core_.services.errors.add(node.str(), core_.name(), error.what);
+    co_return error;
+  }
+  auto settled = co_await membership_.settle(std::move(said));
+  if (settled.failed_with(Code::refused)) {
+    core_.services.errors.add("", core_.name(), settled.error().what);
+  }
+  co_return settled;
+}
+
 Task<Result<>> Connector::start() {
+  bool unproven = false;
+  {
+    std::lock_guard lock(core_.mutex);
+    unproven = core_.entry.record.unproven();
+  }
+  if (unproven) {
+    auto proven = co_await prove();
+    if (!proven) co_return proven.error();
+  }
   std::vector<Task<Fenced>> fences;
   for (std::size_t i = 0; i < core_.replicas.size(); ++i) fences.push_back(fence(i));
   auto fenced = co_await gather(std::move(fences));

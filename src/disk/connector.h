@@ -21,6 +21,9 @@ class Connector {
   /// First fences, at once, each for at most the I/O deadline; then the reconciliation of what the
   /// last holder left dirty. Service may begin when it returns.
   Task<Result<>> start();
+  /// Of an unproven disk: finds out from the logs of all members who is up to date, and records it.
+  /// unreachable: not all of them can be asked. refused: they contradict each other.
+  Task<Result<>> prove();
   /// Runs until the disk stops: opens sessions again, with back-off, and starts healing.
   Task<void> keep_open(std::size_t index, Healer& healer);
   /// Tells every open member who is missing, and how large the disk is; true when all present ones
@@ -36,6 +39,8 @@ class Connector {
   };
   enum class Need { nothing, session, healing, end };
 
+  pb::FenceRequest begin_fence(std::size_t index, const NodeDirectory::Entry& found);
+  Task<Result<pb::FenceReply>> survey(std::size_t index);
   Task<Fenced> fence(std::size_t index);
   void void_healing_locked(std::size_t crashed);
   Fenced take_fence(std::size_t index, const pb::FenceReply& reply);

@@ -167,6 +167,7 @@ Task<Result<pb::DiskRecord>> Disk::change(pb::ChangeDiskRequest request) {
     auto told = co_await announce(request);
     if (!told) co_return told.error();
   }
+  if (request.has_drop_node()) co_return co_await membership_.drop_node(std::move(request));
   co_return co_await membership_.change(std::move(request));
 }
 

@@ -154,6 +154,22 @@ Task<bool> Healer::add_list(Attempt& attempt, std::size_t asked, std::string mis
   co_return true;
 }
 
+/// No log tells what a member lacks since another replica was declared the truth: everything that
+/// it has a location of is compared. The map is loaded.
+void Healer::add_all_if_asked(const Attempt& attempt, std::set<BlockVersion>& found) {
+  Generation generation{1};
+  {
+    std::lock_guard lock(core_.mutex);
+    const pb::DiskRecord& record = core_.entry.record;
+    if (!record.members(static_cast<int>(attempt.index)).compare_all()) return;
+    generation = Generation{record.generation()};
+  }
+  const Geometry geometry = core_.geometry();
+  for (std::uint64_t block = 0; block < geometry.block_count(); ++block) {
+    if (lacks(attempt.index, BlockIndex{block})) found.insert({BlockIndex{block}, generation});
+  }
+}
+
 /// What the survivors know that it missed, and what it may have applied alone before it went.
 Task<bool> Healer::collect(Attempt& attempt) {
   std::set<BlockVersion> found;
@@ -162,6 +178,7 @@ Task<bool> Healer::collect(Attempt& attempt) {
     const std::string missed_by = i == attempt.index ? "" : node;
     if (!co_await add_list(attempt, i, missed_by, found)) co_return false;
   }
+  add_all_if_asked(attempt, found);
   attempt.unknown = anything_unknown(attempt);
   std::lock_guard lock(core_.mutex);
   Replica& replica = *core_.replicas[attempt.index];

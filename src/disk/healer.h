@@ -44,6 +44,7 @@ class Healer {
   Task<bool> collect(Attempt& attempt);
   Task<bool> add_list(Attempt& attempt, std::size_t asked, std::string missed_by,
                       std::set<BlockVersion>& found);
+  void add_all_if_asked(const Attempt& attempt, std::set<BlockVersion>& found);
   bool anything_unknown(const Attempt& attempt);
   bool lacks(std::size_t index, BlockIndex block);
   Task<bool> copy_all(std::shared_ptr<Attempt> attempt);

@@ -133,11 +133,15 @@ void RealHostDisks::sweep_soon() {
 }
 
 bool RealHostDisks::can_be_healed(const pb::DiskRecord& record) const {
-  return std::any_of(record.members().begin(), record.members().end(), [&](const auto& member) {
-    if (!member.missing()) return false;
+  const auto& members = record.members();
+  const auto runs = [&](const pb::Member& member) {
     const auto found = services_.nodes.find(NodeId(member.node()));
     return found && found->alive;
-  });
+  };
+  // Who is up to date is found out as soon as all can be asked.
+  if (record.unproven()) return std::all_of(members.begin(), members.end(), runs);
+  return std::any_of(members.begin(), members.end(),
+                     [&](const auto& member) { return member.missing() && runs(member); });
 }
 
 Task<void> RealHostDisks::sweep() {

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "ukai/disk_change.h"
 
@@ -23,6 +25,11 @@ void Membership::adopt(DiskEntry entry) {
   core_.changed.notify();
 }
 
+std::vector<std::string> Membership::member_names() {
+  std::lock_guard lock(core_.mutex);
+  return core_.members.names();
+}
+
 /// The record was not as we knew it. Either the lease is gone, which ends our service, or a change
 /// of ours had an outcome we did not hear of: take what is there.
 Task<Result<Membership::Retry>> Membership::after_stale() {
@@ -36,6 +43,12 @@ Task<Result<Membership::Retry>> Membership::after_stale() {
     }
     if (stands.ok()) {
       auto entry = co_await core_.services.catalog.load_disk(core_.id);
+      if (entry.ok() && MemberTable(entry->record).names() != member_names()) {
+        // A node was dropped and we did not hear that it was done.
+        const Error over{Code::stale, "the members of this disk have changed"};
+        core_.stop(over);
+        co_return over;
+      }
       if (entry.ok()) {
         adopt(*entry);
         co_return Retry::yes;
@@ -54,11 +67,12 @@ Task<void> Membership::verify_lease() {
 }
 
 Task<Result<Membership::Retry>> Membership::commit(DiskEntry base, pb::DiskRecord changed,
-                                                   std::vector<SegmentEntry> segments) {
+                                                   std::vector<SegmentEntry> segments,
+                                                   pb::EventRecord event) {
   for (;;) {
     if (auto reason = core_.stop_reason()) co_return *reason;
-    auto done =
-        co_await core_.services.catalog.update_disk_and_map(core_.lease, base, changed, segments);
+    auto done = co_await core_.services.catalog.update_disk_and_map(core_.lease, base, changed,
+                                                                    segments, event);
     if (done.ok()) {
       adopt(*done);
       co_return Retry::no;
@@ -109,6 +123,29 @@ Task<Result<>> Membership::ensure_missing(std::vector<std::size_t> which, std::s
       }
       core_.changed.notify();
     }
+  }
+}
+
+Task<Result<>> Membership::settle(std::vector<Testimony> said) {
+  auto guard = co_await core_.record_mutex.lock();
+  for (;;) {
+    DiskEntry base;
+    {
+      std::lock_guard lock(core_.mutex);
+      base = core_.entry;
+      // Whoever goes missing from now on goes later than those that are found out to be behind.
+      core_.last_sequence = std::max<std::uint64_t>(core_.last_sequence, core_.replicas.size());
+    }
+    if (!base.record.unproven()) co_return Unit{};
+    auto settled = settle_members(base.record, said, core_.lease.epoch);
+    if (!settled) co_return settled.error();
+    std::vector<SegmentEntry> none;
+    auto done = co_await commit(base, *settled, none);
+    if (!done) co_return done.error();
+    if (*done == Retry::yes) continue;
+    log::warn("event=members_settled disk={} mask={:#x}", settled->name(),
+              MemberTable(*settled).missing_mask());
+    co_return Unit{};
   }
 }
 
@@ -165,7 +202,9 @@ Task<Result<pb::DiskRecord>> Membership::change(pb::ChangeDiskRequest request) {
     if (!changed) co_return changed.error();
     auto segments = co_await grown_segments(base.record, *changed);
     if (!segments) co_return segments.error();
-    auto done = co_await commit(base, *changed, *segments);
+    pb::EventRecord event;
+    event.set_who(request.asked_by());
+    auto done = co_await commit(base, *changed, *segments, event);
     if (!done) co_return done.error();
     if (*done == Retry::yes) continue;
     co_return *changed;

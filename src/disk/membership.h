@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "disk/disk_core.h"
+#include "ukai/disk_change.h"
 
 namespace ukai {
 
@@ -20,20 +21,28 @@ class Membership {
   Task<Result<>> ensure_missing(std::vector<std::size_t> which, std::string reason);
   /// Records a healed member as present, unless its healing has ended meanwhile (busy).
   Task<Result<>> mark_present(std::size_t index);
+  /// Records who of the members of an unproven disk is up to date, by what their logs say.
+  Task<Result<>> settle(std::vector<Testimony> said);
   /// Somebody refused us as stale: ends the disk's service if the lease is indeed lost.
   Task<void> verify_lease();
   /// Applies an operator's change; a resize grows the map in the same transaction.
   Task<Result<pb::DiskRecord>> change(pb::ChangeDiskRequest request);
+  /// Takes a node off the disk for good. Ends the disk's service under this epoch: who the members
+  /// are is constant while it lasts, and the next request goes on under a new one.
+  Task<Result<pb::DiskRecord>> drop_node(pb::ChangeDiskRequest request);
 
  private:
   enum class Retry { no, yes };
   /// Writes `changed` (and segments) and takes the outcome over; `yes`: the record was read anew,
   /// decide again.
   Task<Result<Retry>> commit(DiskEntry base, pb::DiskRecord changed,
-                             std::vector<SegmentEntry> segments);
+                             std::vector<SegmentEntry> segments,
+                             pb::EventRecord event = pb::EventRecord());
   Task<Result<Retry>> after_stale();
+  Task<Result<std::vector<SegmentEntry>>> load_all_segments(const Geometry& geometry);
   Task<Result<std::vector<SegmentEntry>>> grown_segments(pb::DiskRecord from, pb::DiskRecord to);
   void adopt(DiskEntry entry);
+  std::vector<std::string> member_names();
 
   DiskCore& core_;
 };

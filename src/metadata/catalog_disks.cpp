@@ -15,6 +15,7 @@
 
 #include "metadata/catalog_io.h"
 #include "metadata/catalog_paths.h"
+#include "metadata/event_texts.h"
 #include "ukai/catalog.h"
 #include "ukai/geometry.h"
 #include "ukai/limits.h"
@@ -169,7 +170,8 @@ Task<Result<>> Catalog::create_disk(pb::DiskRecord record, std::vector<pb::MapSe
   add_segments(ops, path, op, std::move(entries));
 
   Probe probe{&disk_has_op, path, op};
-  auto done = co_await commit_once(coordination_, scheduler_, std::move(ops), std::move(probe));
+  std::vector<pb::EventRecord> events{creation_event(record)};
+  auto done = co_await commit_told(std::move(ops), std::move(probe), std::move(events));
   if (done.ok()) co_return Unit{};
   if (done.failed_with(Code::exists) && concerns(done.error(), name_path(record.name()))) {
     co_return name_taken(record.name());
@@ -189,7 +191,8 @@ Task<Result<DiskEntry>> Catalog::update_disk(Lease lease, DiskEntry entry, pb::D
 
 Task<Result<DiskEntry>> Catalog::update_disk_and_map(Lease lease, DiskEntry entry,
                                                      pb::DiskRecord changed,
-                                                     std::vector<SegmentEntry> segments) {
+                                                     std::vector<SegmentEntry> segments,
+                                                     pb::EventRecord event) {
   const pb::DiskRecord& before = entry.record;
   if (before.epoch() != raw(lease.epoch)) co_return lease_gone(lease, before);
   const std::string path = disk_path(lease.disk);
@@ -212,7 +215,8 @@ Task<Result<DiskEntry>> Catalog::update_disk_and_map(Lease lease, DiskEntry entr
   add_segments(ops, path, op, std::move(segments));
 
   Probe probe{&disk_has_op, path, op};
-  auto done = co_await commit_once(coordination_, scheduler_, std::move(ops), std::move(probe));
+  std::vector<pb::EventRecord> events = change_events(before, changed, event);
+  auto done = co_await commit_told(std::move(ops), std::move(probe), std::move(events));
   if (!done) co_return explain(done.error(), lease, before, changed);
   co_return DiskEntry{std::move(changed), entry.version + 1};
 }
@@ -254,7 +258,8 @@ Task<Result<>> Catalog::delete_disk(Lease lease, DiskEntry entry) {
     if (*there) ops.push_back(Op::create(trash + "/" + record.id(), encode_record(order)));
   }
   Probe probe{&path_is_gone, path, ""};
-  auto done = co_await commit_once(coordination_, scheduler_, std::move(ops), std::move(probe));
+  std::vector<pb::EventRecord> events{deletion_event(record)};
+  auto done = co_await commit_told(std::move(ops), std::move(probe), std::move(events));
   if (!done) co_return explain(done.error(), lease, record, record);
   co_return Unit{};
 }

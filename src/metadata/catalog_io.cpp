@@ -68,6 +68,17 @@ Task<Result<>> commit_once(Coordination& coordination, Scheduler& scheduler, std
                                          probe.path + " was not changed"};
 }
 
+Task<Result<>> ensure_folder(Coordination& coordination, Scheduler& scheduler, std::string path) {
+  auto there = co_await path_is_there(coordination, path, std::string());
+  if (!there) co_return there.error();
+  if (*there) co_return Unit{};
+  std::vector<Op> ops{Op::create(path, "")};
+  Probe probe{&path_is_there, path, ""};
+  auto made = co_await commit_once(coordination, scheduler, std::move(ops), std::move(probe));
+  if (made.failed_with(Code::exists)) co_return Unit{};
+  co_return made;
+}
+
 std::string new_operation() { return DiskId::random().to_string(); }
 
 bool lost_race(const Result<>& done) {

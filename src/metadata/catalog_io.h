@@ -72,6 +72,9 @@ Task<Result<bool>> mark_has_op(Coordination& coordination, std::string path, std
 Task<Result<>> commit_once(Coordination& coordination, Scheduler& scheduler, std::vector<Op> ops,
                            Probe probe);
 
+/// Not an error when it is there already.
+Task<Result<>> ensure_folder(Coordination& coordination, Scheduler& scheduler, std::string path);
+
 /// An id that no other operation has.
 std::string new_operation();
 /// Another changed the metadata first; the next look at it tells what to do.

@@ -5,6 +5,7 @@
 
 #include "base/unix_time.h"
 #include "metadata/catalog_io.h"
+#include "metadata/event_texts.h"
 #include "ukai/catalog.h"
 #include "ukai/limits.h"
 
@@ -56,7 +57,8 @@ Task<Result<Catalog::Taken>> Catalog::take_lease(DiskId disk, std::string holder
     ops.push_back(Op::set(disk_path(disk), encode_record(entry->record), entry->version));
     ops.push_back(Op::create_ephemeral(lease_path(disk), encode_record(record)));
     Probe probe{&mark_has_op<pb::LeaseRecord>, lease_path(disk), record.op()};
-    auto done = co_await commit_once(coordination_, scheduler_, std::move(ops), std::move(probe));
+    std::vector<pb::EventRecord> events = lease_events(entry->record, record);
+    auto done = co_await commit_told(std::move(ops), std::move(probe), std::move(events));
     if (!done && !lost_race(done)) co_return done.error();
     if (!done) continue;
 
@@ -105,6 +107,10 @@ Task<Result<>> Catalog::break_lease(DiskId disk, std::int64_t created_zxid) {
     ops.push_back(Op::check(disk_path(disk), record->stat.version));
     ops.push_back(Op::remove(lease_path(disk)));
     auto done = co_await coordination_.commit(std::move(ops));
+    if (done.ok()) {
+      auto told = co_await add_event(force_event(record->data, lease->data));
+      if (!told) co_return Unit{};  // the lease is gone all the same
+    }
     if (done.ok() || !(lost_race(done) || done.failed_with(Code::unknown))) co_return done;
   }
   co_return contended(disk);

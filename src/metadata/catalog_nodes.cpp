@@ -110,6 +110,28 @@ Task<Result<>> Catalog::register_node(pb::NodeRecord record, pb::NodeAlive alive
   co_return contended(path);
 }
 
+Task<Result<>> Catalog::remove_node(NodeId node) {
+  const std::string path = node_path(node);
+  auto orders = co_await coordination_.children(trash_path(node));
+  if (!orders && !orders.failed_with(Code::not_found)) co_return orders.error();
+  std::vector<Op> ops;
+  if (orders.ok()) {
+    for (const std::string& key : *orders) ops.push_back(Op::remove(trash_path(node) + "/" + key));
+    ops.push_back(Op::remove(trash_path(node)));
+  }
+  ops.push_back(Op::remove(path));  // busy while its mark is there
+  Probe probe{&path_is_gone, path, ""};
+  pb::EventRecord event;
+  event.set_what("node_removed");
+  event.set_node(node.str());
+  std::vector<pb::EventRecord> events{event};
+  auto done = co_await commit_told(std::move(ops), std::move(probe), std::move(events));
+  if (done.failed_with(Code::busy)) {
+    co_return Error{Code::busy, "node \"" + node.str() + "\" is running"};
+  }
+  co_return done;
+}
+
 Task<Result<>> Catalog::refresh_node_alive(NodeId node, pb::NodeAlive alive) {
   const std::string path = alive_path(node);
   auto mark = co_await coordination_.get(path);

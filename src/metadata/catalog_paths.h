@@ -13,6 +13,7 @@ namespace ukai {
 inline constexpr const char* root_path = "/ukai";
 
 inline std::string cluster_path() { return "/ukai/cluster"; }
+inline std::string events_path() { return "/ukai/events"; }
 inline std::string disks_path() { return "/ukai/disks"; }
 inline std::string hosts_path() { return "/ukai/hosts"; }
 inline std::string name_path(const std::string& name) { return "/ukai/names/" + name; }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "metadata/memory_tree.h"
 
+#include <array>
+#include <cstdio>
 #include <optional>
 #include <utility>
 
@@ -64,8 +66,21 @@ std::vector<std::string> MemoryTree::paths() const {
 }
 
 Result<> MemoryTree::apply(const Op& op, std::int64_t session, Undo& undo, Touched& touched) {
-  const bool creates = op.kind == Op::Kind::create || op.kind == Op::Kind::create_ephemeral;
-  return creates ? create(op, session, undo, touched) : change(op, undo, touched);
+  switch (op.kind) {
+    case Op::Kind::create:
+    case Op::Kind::create_ephemeral:
+      return create(op, session, undo, touched);
+    case Op::Kind::create_sequential:
+      return create(numbered(op), session, undo, touched);
+    default:
+      return change(op, undo, touched);
+  }
+}
+
+Op MemoryTree::numbered(const Op& op) {
+  std::array<char, 11> digits{};
+  std::snprintf(digits.data(), digits.size(), "%010u", sequences_[parent_of(op.path)]++);
+  return Op::create(op.path + digits.data(), op.data);
 }
 
 Result<> MemoryTree::create(const Op& op, std::int64_t session, Undo& undo, Touched& touched) {

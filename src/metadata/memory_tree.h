@@ -39,11 +39,14 @@ class MemoryTree {
   using Undo = std::vector<std::pair<std::string, std::optional<Znode>>>;
 
   Result<> apply(const Op& op, std::int64_t session, Undo& undo, Touched& touched);
+  /// A sequential creation as the one of the name that it gets.
+  Op numbered(const Op& op);
   Result<> create(const Op& op, std::int64_t session, Undo& undo, Touched& touched);
   Result<> change(const Op& op, Undo& undo, Touched& touched);
   void roll_back(Undo undo);
 
   Nodes nodes_;
+  std::map<std::string, std::uint32_t> sequences_;  ///< next number, by parent; never goes back
   std::int64_t zxid_ = 0;
 };
 

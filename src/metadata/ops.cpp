@@ -13,6 +13,10 @@ Op Op::create_ephemeral(std::string path, std::string data) {
   return {Kind::create_ephemeral, std::move(path), std::move(data), any_version};
 }
 
+Op Op::create_sequential(std::string path, std::string data) {
+  return {Kind::create_sequential, std::move(path), std::move(data), any_version};
+}
+
 Op Op::set(std::string path, std::string data, std::int32_t version) {
   return {Kind::set, std::move(path), std::move(data), version};
 }

@@ -164,4 +164,12 @@ Result<> check_record(const pb::TrashRecord& record) {
   return check_line(record.disk_name(), "disk's name");
 }
 
+Result<> check_record(const pb::EventRecord& record) {
+  return check_lines({{record.what(), "kind"},
+                      {record.who(), "author"},
+                      {record.disk(), "disk's name"},
+                      {record.node(), "node"},
+                      {record.text(), "text"}});
+}
+
 }  // namespace ukai

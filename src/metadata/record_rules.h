@@ -21,5 +21,6 @@ Result<> check_record(const pb::DiskRecord& record);
 Result<> check_record(const pb::MapSegment& record);
 Result<> check_record(const pb::LeaseRecord& record);
 Result<> check_record(const pb::TrashRecord& record);
+Result<> check_record(const pb::EventRecord& record);
 
 }  // namespace ukai

@@ -22,6 +22,7 @@ enum class RecordKind : char {
   segment = 'M',
   lease = 'L',
   trash = 'T',
+  event = 'E',
 };
 
 constexpr RecordKind kind_of(const pb::ClusterRecord*) { return RecordKind::cluster; }
@@ -33,6 +34,7 @@ constexpr RecordKind kind_of(const pb::DiskRecord*) { return RecordKind::disk; }
 constexpr RecordKind kind_of(const pb::MapSegment*) { return RecordKind::segment; }
 constexpr RecordKind kind_of(const pb::LeaseRecord*) { return RecordKind::lease; }
 constexpr RecordKind kind_of(const pb::TrashRecord*) { return RecordKind::trash; }
+constexpr RecordKind kind_of(const pb::EventRecord*) { return RecordKind::event; }
 
 namespace detail {
 std::string encode_record(RecordKind kind, const google::protobuf::MessageLite& message);

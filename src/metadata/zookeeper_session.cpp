@@ -203,6 +203,21 @@ int Session::watch_children(const std::string& path, std::uint64_t watch, Done d
                    pending);
 }
 
+namespace {
+
+int creation_mode(Op::Kind kind) {
+  switch (kind) {
+    case Op::Kind::create_ephemeral:
+      return ZOO_EPHEMERAL;
+    case Op::Kind::create_sequential:
+      return ZOO_PERSISTENT_SEQUENTIAL;
+    default:
+      return ZOO_PERSISTENT;
+  }
+}
+
+}  // namespace
+
 int Session::commit(const std::vector<Op>& ops, Done done) {
   std::vector<zoo_op_t> steps(ops.size());
   for (std::size_t i = 0; i < ops.size(); ++i) {
@@ -211,9 +226,9 @@ int Session::commit(const std::vector<Op>& ops, Done done) {
     switch (op.kind) {
       case Op::Kind::create:
       case Op::Kind::create_ephemeral:
-        zoo_create_op_init(
-            step, op.path.c_str(), op.data.data(), length_of(op.data), &ZOO_OPEN_ACL_UNSAFE,
-            op.kind == Op::Kind::create ? ZOO_PERSISTENT : ZOO_EPHEMERAL, nullptr, 0);
+      case Op::Kind::create_sequential:
+        zoo_create_op_init(step, op.path.c_str(), op.data.data(), length_of(op.data),
+                           &ZOO_OPEN_ACL_UNSAFE, creation_mode(op.kind), nullptr, 0);
         break;
       case Op::Kind::set:
         zoo_set_op_init(step, op.path.c_str(), op.data.data(), length_of(op.data), op.version,

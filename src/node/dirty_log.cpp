@@ -323,6 +323,16 @@ std::vector<LogSpan> DirtyLog::active() const {
   return to_spans(std::move(keys));
 }
 
+std::vector<std::string> DirtyLog::accused() const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t bits = 0;
+  for (const auto& [key, entry] : entries_) bits |= entry.missed;
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < members_.size(); ++i)
+    if (bits >> i & 1) out.push_back(members_[i]);
+  return out;
+}
+
 std::vector<LogSpan> DirtyLog::missed_by(const std::string& member) const {
   const std::lock_guard lock(mutex_);
   const auto at = std::find(members_.begin(), members_.end(), member);

@@ -85,6 +85,8 @@ class DirtyLog {
   // -- never block
   std::vector<LogSpan> active() const;
   std::vector<LogSpan> missed_by(const std::string& member) const;
+  /// Members that lack something.
+  std::vector<std::string> accused() const;
   struct Counts {
     std::uint64_t active = 0;
     std::uint64_t missed = 0;  ///< versions that some member lacks

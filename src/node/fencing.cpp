@@ -61,6 +61,15 @@ Result<pb::FenceReply> NodeCore::fence(const pb::FenceRequest& request) {
   return reply;
 }
 
+pb::FenceReply NodeCore::fence_reply(const SessionRecord& record, Epoch epoch_before) const {
+  pb::FenceReply reply;
+  reply.set_boot_id(options_.boot_id);
+  reply.set_incarnation(options_.incarnation);
+  reply.set_crashed(record.crashed || record.flush_failed);
+  reply.set_last_epoch(raw(epoch_before));
+  return reply;
+}
+
 Result<pb::FenceReply> NodeCore::fence_locked(DiskState& disk, const pb::FenceRequest& request) {
   if (disk.deleted) return not_served(disk.id);
   // 1. Is it newer than all that was seen?
@@ -90,9 +99,22 @@ Result<pb::FenceReply> NodeCore::fence_locked(DiskState& disk, const pb::FenceRe
   record.generation = std::max(before.generation, Generation{request.generation()});
   record.boot_id = options_.boot_id;
   if (rebooted && (disk.log.counts().active > 0 || before.flush_failed)) record.crashed = true;
+  if (!request.survey()) {
+    if (parse_disk_name(request.disk_name())) record.name = request.disk_name();
+    record.size_bytes = request.size();
+    record.members = {request.members().begin(), request.members().end()};
+  }
   if (rebooted) record.flush_failed = false;  // the page cache that lied is gone
   auto saved = disk.save_session(record);
   if (!saved.ok()) return saved.error();
+
+  disk.copies.reset();
+  pb::FenceReply reply = fence_reply(record, before.epoch);
+  if (request.survey()) {
+    for (const std::string& member : disk.log.accused()) reply.add_accused(member);
+    reply.set_active_count(disk.log.counts().active);
+    return reply;
+  }
 
   // 3. Who is missing now lacks what may be in flight; who is not has been healed.
   const MemberView members{{request.members().begin(), request.members().end()},
@@ -100,8 +122,6 @@ Result<pb::FenceReply> NodeCore::fence_locked(DiskState& disk, const pb::FenceRe
   auto folded = disk.log.start_session(members);
   if (!folded.ok()) return folded.error();
   if (record.crashed || record.flush_failed) disk.log.forget_touches();
-  disk.copies.reset();
-
   disk.name = request.disk_name();
   disk.geometry = {request.size(), request.block_size()};
   disk.members = members.names.size();
@@ -110,12 +130,7 @@ Result<pb::FenceReply> NodeCore::fence_locked(DiskState& disk, const pb::FenceRe
   disk.stopped.store(false);
   disk.admitted = true;
 
-  pb::FenceReply reply;
-  reply.set_boot_id(options_.boot_id);
-  reply.set_incarnation(options_.incarnation);
-  reply.set_crashed(record.crashed || record.flush_failed);
   reply.set_active_count(disk.log.counts().active);
-  reply.set_last_epoch(raw(before.epoch));
   log::info("event=fenced disk={} holder={} epoch={} session={} crashed={} active={}", disk.name,
             request.holder(), raw(epoch), raw(session), reply.crashed(), reply.active_count());
   return reply;
@@ -145,6 +160,12 @@ Result<pb::SetMissingReply> NodeCore::set_missing(const pb::SetMissingRequest& r
   if (!folded.ok()) {
     complain(*disk, folded.error());
     return folded.error();
+  }
+  if (disk->record.size_bytes != grown.size_bytes) {
+    SessionRecord record = disk->record;
+    record.size_bytes = grown.size_bytes;
+    auto saved = disk->save_session(record);
+    if (!saved.ok()) return saved.error();
   }
   disk->members = members->names.size();
   disk->geometry = grown;

@@ -32,6 +32,9 @@ class NodeCore {
   Result<pb::HashReply> hash(const pb::HashRequest& request);
   Result<pb::DiskUsageReply> disk_usage(const pb::DiskUsageRequest& request);
   pb::HealthReply health();
+
+  // held.cpp
+  Result<pb::HeldReply> held(const pb::HeldRequest& request);
   Result<> delete_disk(DiskId id);
 
   /// Ends copies at their next step; returns when none is inside a step.
@@ -73,6 +76,9 @@ class NodeCore {
   void flush_failed(DiskState& disk, const Error& error);
 
   Result<pb::FenceReply> fence_locked(DiskState& disk, const pb::FenceRequest& request);
+  pb::FenceReply fence_reply(const SessionRecord& record, Epoch epoch_before) const;
+  Result<> add_held_disk(DiskId id, pb::HeldReply& reply);
+  Result<std::vector<LogSpan>> held_spans(const pb::HeldRequest& request);
   Result<> clear_crash(DiskState& disk, const pb::CleanRequest& request);
 
   BlockStore& store_;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "node/session_record.h"
 
+#include <fmt/format.h>
+
+#include <sstream>
+
 #include "store/text_record.h"
 
 namespace ukai {
@@ -22,8 +26,20 @@ Result<SessionRecord> SessionRecord::decode(std::string_view text, std::string_v
     if (!field->ok()) return field->error();
   auto boot_id = record->text("boot_id");
   if (!boot_id.ok()) return boot_id.error();
-  return SessionRecord{Epoch{*epoch}, Session{*session}, Generation{*generation},
-                       *boot_id,      *crashed != 0,     *flush_failed != 0};
+  SessionRecord out;
+  out.epoch = Epoch{*epoch};
+  out.session = Session{*session};
+  out.generation = Generation{*generation};
+  out.boot_id = *boot_id;
+  out.crashed = *crashed != 0;
+  out.flush_failed = *flush_failed != 0;
+  if (auto name = record->text("name"); name.ok()) out.name = *name;
+  if (auto size = record->number("size"); size.ok()) out.size_bytes = *size;
+  if (auto members = record->text("members"); members.ok()) {
+    std::istringstream words(*members);
+    for (std::string word; words >> word;) out.members.push_back(word);
+  }
+  return out;
 }
 
 std::string SessionRecord::encode() const {
@@ -34,6 +50,10 @@ std::string SessionRecord::encode() const {
       .add("boot_id", boot_id)
       .add("crashed", crashed ? 1 : 0)
       .add("flush_failed", flush_failed ? 1 : 0);
+  if (size_bytes != 0) {
+    record.add("name", name).add("size", size_bytes);
+    record.add("members", fmt::format("{}", fmt::join(members, " ")));
+  }
   return record.encode();
 }
 

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ukai/types.h"
 
@@ -16,6 +17,12 @@ struct SessionRecord {
   std::string boot_id;        ///< of the boot that this session was opened under
   bool crashed = false;       ///< the machine crashed with active blocks; until they are cleaned
   bool flush_failed = false;  ///< on this boot: the page cache may hold what the medium lacks
+
+  // What the holder said of the disk; for the day when the metadata are lost. Files of older
+  // versions lack it.
+  std::string name;
+  std::uint64_t size_bytes = 0;
+  std::vector<std::string> members;
 
   static Result<SessionRecord> decode(std::string_view text, std::string_view path);
   std::string encode() const;

@@ -44,6 +44,10 @@ Result<pb::DiskUsageReply> StorageNode::disk_usage(const pb::DiskUsageRequest& r
 
 pb::HealthReply StorageNode::health() { return core_->health(); }
 
+Result<pb::HeldReply> StorageNode::held(const pb::HeldRequest& request) {
+  return core_->held(request);
+}
+
 Result<> StorageNode::delete_disk(DiskId disk) { return core_->delete_disk(disk); }
 
 }  // namespace ukai

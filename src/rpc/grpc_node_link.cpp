@@ -82,6 +82,11 @@ Task<Result<pb::HealthReply>> GrpcNodeLink::health() {
                              limits::control_deadline);
 }
 
+Task<Result<pb::HeldReply>> GrpcNodeLink::held(pb::HeldRequest request) {
+  return impl_->control.call(&NodeStub::PrepareAsyncHeld, std::move(request),
+                             limits::control_deadline);
+}
+
 NodeLink::Condition GrpcNodeLink::condition() const { return impl_->data.condition(); }
 
 }  // namespace ukai

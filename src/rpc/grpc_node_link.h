@@ -41,6 +41,8 @@ class GrpcNodeLink final : public NodeLink {
   Task<Result<pb::HashReply>> hash(pb::HashRequest request) override;
   Task<Result<pb::DiskUsageReply>> disk_usage(pb::DiskUsageRequest request) override;
   Task<Result<pb::HealthReply>> health() override;
+  /// A page of what the node holds; only ukaictl asks.
+  Task<Result<pb::HeldReply>> held(pb::HeldRequest request);
   Condition condition() const override;
 
  private:

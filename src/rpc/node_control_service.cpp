@@ -48,6 +48,11 @@ class NodeControlService final : public pb::NodeControl::Service {
     return serve_call(*context, identities_, *reply, [&] { return node_.disk_usage(*request); });
   }
 
+  grpc::Status Held(grpc::ServerContext* context, const pb::HeldRequest* request,
+                    pb::HeldReply* reply) override {
+    return serve_call(*context, identities_, *reply, [&] { return node_.held(*request); });
+  }
+
   grpc::Status Health(grpc::ServerContext* context, const pb::HealthRequest* /*request*/,
                       pb::HealthReply* reply) override {
     return serve_call(*context, identities_, *reply,

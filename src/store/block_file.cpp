@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <climits>
 #include <cstring>
 
@@ -25,6 +26,18 @@ std::string OpenBlock::shard_name(BlockIndex block) {
 
 std::string OpenBlock::file_name(const BlockKey& key) {
   return fmt::format("{:08x}.{}", raw(key.block), raw(key.generation));
+}
+
+std::optional<BlockKey> OpenBlock::key_of(DiskId disk, const std::string& name) {
+  const char* const end = name.data() + name.size();
+  std::uint64_t block = 0;
+  const auto number = std::from_chars(name.data(), end, block, 16);
+  if (number.ec != std::errc() || number.ptr == end || *number.ptr != '.') return std::nullopt;
+  std::uint64_t generation = 0;
+  const auto version = std::from_chars(number.ptr + 1, end, generation);
+  if (version.ec != std::errc() || version.ptr != end) return std::nullopt;
+  const BlockKey key{disk, BlockIndex{block}, Generation{generation}};
+  return file_name(key) == name ? std::optional(key) : std::nullopt;
 }
 
 Result<std::optional<Payload>> BlockFileIo::read(const OpenBlock& block, Extent range,

@@ -23,6 +23,8 @@ struct OpenBlock {
   }
   static std::string shard_name(BlockIndex block);
   static std::string file_name(const BlockKey& key);
+  /// The opposite of file_name(); nothing for any other name.
+  static std::optional<BlockKey> key_of(DiskId disk, const std::string& file_name);
 };
 
 /// What a block version's bytes are in its file: this file is the only one that knows. Today byte i

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <vector>
 
@@ -187,6 +188,25 @@ Result<BlockStore::Usage> DiskFolder::usage() {
   usage_time_ = std::chrono::steady_clock::now();
   usage_cost_ = usage_time_ - now;
   return usage_;
+}
+
+Result<std::vector<BlockKey>> DiskFolder::blocks() const {
+  auto names = list_names(folder_);
+  if (!names.ok()) return names.error();
+  std::vector<BlockKey> found;
+  for (const std::string& name : *names) {
+    if (!is_shard_name(name)) continue;
+    auto shard = open_folder(folder_, name);
+    if (shard.failed_with(Code::not_found)) continue;
+    if (!shard.ok()) return shard.error();
+    auto files = list_names(*shard);
+    if (!files.ok()) return files.error();
+    for (const std::string& file : *files) {
+      if (auto key = OpenBlock::key_of(id_, file)) found.push_back(*key);
+    }
+  }
+  std::sort(found.begin(), found.end());
+  return found;
 }
 
 Result<BlockStore::Usage> DiskFolder::measure() const {

@@ -81,6 +81,8 @@ class DiskFolder {
   void reopen();
 
   Result<BlockStore::Usage> usage();
+  /// All that have a file, sorted.
+  Result<std::vector<BlockKey>> blocks() const;
 
   // -- small files
   Result<std::optional<std::string>> load_file(const std::string& name);

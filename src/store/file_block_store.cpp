@@ -319,6 +319,14 @@ Result<BlockStore::Usage> FileBlockStore::usage(DiskId disk) {
   return (*found)->usage();
 }
 
+Result<BlockStore::Holding> FileBlockStore::holding(DiskId disk) {
+  auto found = find(disk);
+  if (!found.ok()) return found.error();
+  auto blocks = (*found)->blocks();
+  if (!blocks.ok()) return blocks.error();
+  return Holding{(*found)->block_size_bytes(), std::move(*blocks)};
+}
+
 // -- small files
 
 Result<std::optional<std::string>> FileBlockStore::load_file(DiskId disk, std::string_view name) {

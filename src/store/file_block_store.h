@@ -61,6 +61,7 @@ class FileBlockStore final : public BlockStore {
   Result<> flush(DiskId disk) override;
   Result<std::vector<Extent>> extents(BlockKey key) override;
   Result<Usage> usage(DiskId disk) override;
+  Result<Holding> holding(DiskId disk) override;
   Result<std::optional<std::string>> load_file(DiskId disk, std::string_view name) override;
   Result<> replace_file(DiskId disk, std::string_view name, std::string_view content) override;
   Result<> append_file(DiskId disk, std::string_view name, std::string_view content) override;

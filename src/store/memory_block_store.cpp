@@ -224,6 +224,18 @@ Result<BlockStore::Usage> MemoryBlockStore::usage(DiskId disk_id) {
   return usage;
 }
 
+Result<BlockStore::Holding> MemoryBlockStore::holding(DiskId disk_id) {
+  const std::lock_guard lock(mutex_);
+  auto disk = find(disk_id);
+  if (!disk.ok()) return disk.error();
+  Holding holding;
+  holding.block_size_bytes = (*disk)->block_size_bytes;
+  for (const auto& [key, block] : (*disk)->blocks) {
+    if (!block.cached.empty()) holding.blocks.push_back(key);
+  }
+  return holding;
+}
+
 Result<std::optional<std::string>> MemoryBlockStore::load_file(DiskId disk_id,
                                                                std::string_view name) {
   auto begun = begin(Op::load_file, BlockKey{disk_id, {}});

@@ -28,7 +28,7 @@ _ukaictl_command() {
     word=${COMP_WORDS[i]}
     case $word in
       --config | --metadata | --timeout | -o | --output | --size | --block-size | --location | \
-        --replicas | --meta | --allow | --deny | --blocks | -s | -b | -l | -e)
+        --replicas | --meta | --allow | --deny | --blocks | --disk | --limit | --from | --cluster | -s | -b | -l | -e)
         ((++i))
         continue
         ;;
@@ -40,7 +40,8 @@ _ukaictl_command() {
     esac
     if [[ -z $command ]]; then
       command=$word
-    elif [[ $command == disk || $command == node || $command == host || $command == lease ]]; then
+    elif [[ $command == disk || $command == node || $command == host || $command == lease ||
+      $command == metadata ]]; then
       command+=" $word"
     else
       ((++positionals))
@@ -56,7 +57,11 @@ _ukaictl_options() {
     "disk map") echo "--blocks" ;;
     "disk hosts") echo "--allow --deny" ;;
     "disk set") echo "--meta" ;;
+    "disk recover") echo "--from --accept-loss --yes" ;;
+    "node remove") echo "--lost --accept-loss" ;;
     "lease release") echo "--force" ;;
+    "metadata rebuild") echo "--apply --accept-loss --cluster" ;;
+    events) echo "--disk --limit" ;;
     create_image | touch) echo "-s -b -l -h" ;;
     synchronize) echo "-s -e -v" ;;
   esac
@@ -66,14 +71,16 @@ _ukaictl_options() {
 _ukaictl_words() {
   case $1 in
     "")
-      echo "disk node host lease sync errors status diag version create_image touch" \
+      echo "disk node host lease metadata sync events errors status diag version create_image touch" \
         "destroy_image rm get_image_names ls get_image_info stat get_metadata get_statistics" \
         "get_error_state synchronize add_hypervisor remove_hypervisor" ;;
-    disk) echo "create delete list info map stats verify resize rename hosts set" ;;
-    node) echo "list info" ;;
+    disk) echo "create delete list info map stats verify resize rename hosts set recover" ;;
+    node) echo "list info remove" ;;
     host) echo "list" ;;
     lease) echo "show release" ;;
-    "node info") ((positionals == 0)) && _ukaictl_nodes ;;
+    metadata) echo "dump load rebuild" ;;
+    "metadata dump" | "metadata load") ((positionals == 0)) && compgen -f -- "$current" ;;
+    "node info" | "node remove") ((positionals == 0)) && _ukaictl_nodes ;;
     "disk create" | create_image | touch) ;;
     disk\ * | lease\ * | sync | destroy_image | rm | get_image_info | stat | get_metadata | \
       get_statistics | synchronize)
@@ -91,6 +98,7 @@ _ukaictl() {
   case $previous in
     -o | --output) COMPREPLY=($(compgen -W "table json" -- "$current")) && return ;;
     --config) COMPREPLY=($(compgen -f -- "$current")) && return ;;
+    --from) COMPREPLY=($(compgen -W "$(_ukaictl_nodes)" -- "$current")) && return ;;
     --location | -l)
       # NODE[,NODE…]: complete what follows the last comma.
       local done_part=""
@@ -99,9 +107,10 @@ _ukaictl() {
       compopt -o nospace 2>/dev/null
       return
       ;;
+    --disk) COMPREPLY=($(compgen -W "$(_ukaictl_disks)" -- "$current")) && return ;;
     --allow | --deny) COMPREPLY=($(compgen -W "$(_ukaictl_hosts)" -- "$current")) && return ;;
     --block-size | -b) COMPREPLY=($(compgen -W "64KiB 1MiB 4MiB 64MiB" -- "$current")) && return ;;
-    --metadata | --timeout | --size | --replicas | --meta | --blocks) return ;;
+    --metadata | --timeout | --size | --replicas | --meta | --blocks | --limit | --cluster) return ;;
   esac
   if [[ $current == -* ]]; then
     COMPREPLY=($(compgen -W "$(_ukaictl_options "$command") --config --metadata --output --timeout --help" -- "$current"))

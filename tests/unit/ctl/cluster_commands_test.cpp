@@ -124,7 +124,9 @@ TEST_F(ClusterCommands, the_lease_of_a_host_that_is_gone_is_released) {
   EXPECT_EQ(done("lease release vm-1"), "");
   hold("vm-1", "h7");
   EXPECT_THAT(done("lease show vm-1"), HasSubstr("holder  h7 (no running host)\n"));
-  EXPECT_EQ(done("lease release vm-1"), "");
+  EXPECT_EQ(done("lease release vm-1"),
+            "disk vm-1: the lease of h7 (epoch 1) is taken away; the next host that opens the disk "
+            "for writing gets it\n");
   EXPECT_EQ(done("lease show vm-1"), "nobody holds the lease of disk vm-1\n");
 }
 
@@ -134,7 +136,10 @@ TEST_F(ClusterCommands, the_lease_of_a_running_host_needs_force) {
   fails("lease release vm-1", 8,
         "disk vm-1: its lease is held by host h1, which is running; --force takes it away and may "
         "cost a guest its disk");
-  EXPECT_EQ(done("lease release vm-1 --force"), "");
+  EXPECT_EQ(done("lease release vm-1 --force"),
+            "disk vm-1: the lease of h1 (epoch 1) is taken away; h1 is running and may take it "
+            "again. Once another host has, all that h1 still writes is refused, and its guest gets "
+            "I/O errors\n");
   EXPECT_EQ(done("lease show vm-1"), "nobody holds the lease of disk vm-1\n");
 }
 

@@ -30,7 +30,7 @@ complete_line() {
 if [[ ${2:-} == --commands ]]; then
   for word in $(complete_line ""); do
     case $word in
-      disk | node | host | lease)
+      disk | node | host | lease | metadata)
         for sub in $(complete_line "$word" ""); do echo "$word $sub"; done ;;
       *) echo "$word" ;;
     esac
@@ -65,5 +65,11 @@ expect "h1" disk hosts vm-1 --allow ""
 expect "h1" add_hypervisor vm-1 ""
 expect "table json" -o ""
 expect "--force" lease release vm-1 --f
+expect "vm-1 vm-2" events --disk vm
+expect "n1 n2" disk recover vm-1 --from ""
+expect "n1 n2" node remove ""
+expect "--lost" node remove n1 --l
+expect "--apply" metadata rebuild --ap
+expect "" metadata rebuild ""
 expect "vm-1 vm-2 other" --metadata zk:2181/x sync ""
 exit $failed

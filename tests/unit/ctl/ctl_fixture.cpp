@@ -105,6 +105,11 @@ Task<Result<pb::DirtyListReply>> FakeCalls::dirty_list(pb::NodeRecord node,
   co_return on_dirty_list(node.id(), request);
 }
 
+Task<Result<pb::HeldReply>> FakeCalls::held(pb::NodeRecord node, pb::HeldRequest request) {
+  if (!on_held) co_return silent;
+  co_return on_held(node.id(), request);
+}
+
 // -- CtlTest
 
 CtlTest::CtlTest(bool layout)
@@ -149,6 +154,8 @@ Outcome CtlTest::run_words(const std::vector<std::string>& words) {
   Environment environment{out, err};
   environment.out_is_terminal = terminal_;
   environment.identity = "ukaictl@test:1";
+  environment.author = "alice@test";
+  if (typed_) environment.ask_line = [this] { return std::optional(*typed_); };
   environment.variable = [this](const std::string& name) -> std::optional<std::string> {
     const auto found = variables_.find(name);
     if (found == variables_.end()) return std::nullopt;
@@ -199,6 +206,16 @@ Lease CtlTest::hold(const std::string& name, const std::string& id) {
   auto taken = sync_wait(catalog_->take_lease(*disk_id, id, pb::LeaseRecord::GUEST));
   EXPECT_TRUE(taken.ok());
   return taken ? taken->lease : Lease{};
+}
+
+Result<> CtlTest::clear_tree() {
+  daemons_->expire_session();
+  auto paths = tree_.paths();
+  std::vector<Op> ops;
+  for (auto path = paths.rbegin(); path != paths.rend(); ++path) {
+    if (*path != "/") ops.push_back(Op::remove(*path));
+  }
+  return sync_wait(daemons_->commit(std::move(ops)));
 }
 
 void CtlTest::lose_members(const std::string& name, const std::vector<std::string>& nodes) {

@@ -32,6 +32,7 @@ class FakeCalls final : public DaemonCalls {
   std::vector<pb::VerifyProgress> verify_progress;
   std::optional<Error> work_error;  ///< of sync and verify, after their progress
   On<pb::DirtyListRequest, pb::DirtyListReply> on_dirty_list;
+  On<pb::HeldRequest, pb::HeldReply> on_held;
   std::vector<std::string> worked_at;  ///< hosts that synced or verified
 
   Task<Result<pb::ChangeDiskReply>> change_disk(pb::HostRecord host,
@@ -47,6 +48,7 @@ class FakeCalls final : public DaemonCalls {
                              VerifyProgress progress) override;
   Task<Result<pb::DirtyListReply>> dirty_list(pb::NodeRecord node,
                                               pb::DirtyListRequest request) override;
+  Task<Result<pb::HeldReply>> held(pb::NodeRecord node, pb::HeldRequest request) override;
 };
 
 struct Outcome {
@@ -77,6 +79,8 @@ class CtlTest : public ::testing::Test {
   DiskEntry disk(const std::string& name);
   /// Host `id` takes the disk's lease, as a guest's opening does.
   Lease hold(const std::string& name, const std::string& id);
+  /// All metadata are lost, and with them the sessions of the daemons.
+  Result<> clear_tree();
   /// Members of the disk become missing.
   void lose_members(const std::string& name, const std::vector<std::string>& nodes);
 
@@ -87,6 +91,7 @@ class CtlTest : public ::testing::Test {
   FakeCalls calls_;
   std::map<std::string, std::string> variables_{{"UKAI_METADATA", "zk:2181"}};
   bool terminal_ = false;
+  std::optional<std::string> typed_;  ///< what the operator answers; unset: nobody is there
   bool metadata_unreachable_ = false;
 };
 

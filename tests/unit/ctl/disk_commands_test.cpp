@@ -95,7 +95,7 @@ TEST_F(DiskCommands, delete_leaves_orders_at_the_nodes_and_nothing_else) {
   ASSERT_TRUE(trash.ok());
   ASSERT_EQ(trash->size(), 1U);
   EXPECT_EQ((*trash)[0].record.disk_name(), "vm-1");
-  EXPECT_EQ(tree_.paths().size(), before.size() + 2);
+  EXPECT_EQ(tree_.paths().size(), before.size() + 2 + 2);  // and two events
 }
 
 TEST_F(DiskCommands, delete_of_an_absent_disk_is_an_error_unless_told_otherwise) {

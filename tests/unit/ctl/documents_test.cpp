@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Keeps docs/ukaictl-json.md true: each example there has the shape of what ukaictl prints.
+#include <unistd.h>
+
+#include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -81,6 +84,18 @@ class Documents : public CtlTest {
       (*info->mutable_counters()->mutable_write_sizes())[1] = 2;
       return Result<pb::DiskStatusReply>(reply);
     };
+    calls_.on_held = [](const std::string&, const pb::HeldRequest& request) {
+      pb::HeldReply reply;
+      for (int i = 0; i < 2 && request.list() == pb::HeldRequest::DISKS; ++i) {
+        pb::HeldDisk* disk = reply.add_disks();
+        disk->set_disk_id(i == 0 ? "0f3c9b5d6a7e4f10b2c4d6e8f0a1b3c5" : "7d");
+        disk->set_size(i == 0 ? 8U << 20 : 1);  // of the second one nothing can be made
+        disk->set_block_size(4U << 20);
+        disk->add_members("n1");
+        disk->add_members("n3");
+      }
+      return Result<pb::HeldReply>(reply);
+    };
     calls_.verify_progress.resize(1);
     calls_.verify_progress[0].set_finished(true);
     calls_.sync_progress.resize(2);
@@ -144,6 +159,7 @@ TEST_F(Documents, are_what_the_documentation_says) {
                            "host list",
                            "lease show vm-1",
                            "status",
+                           "events",
                            "errors",
                            "get_error_state",
                            "diag",
@@ -152,6 +168,21 @@ TEST_F(Documents, are_what_the_documentation_says) {
                            "disk delete vm-1 --if-exists"}) {
     check(args);
   }
+  done("disk create vm-1 --size 8M --location n3,n2 --force");
+  lose_members("vm-1", {"n2"});
+  calls_.on_dirty_list = nullptr;  // n3 is silent
+  check("disk recover vm-1 --from n2 --accept-loss");
+  done("disk create vm-2 --size 8M --location n3 --force");
+  check("node remove n3 --lost --accept-loss");
+  const std::string file = ::testing::TempDir() + "ukai-documents-" + std::to_string(getpid());
+  done("metadata dump " + file);
+  EXPECT_TRUE(clear_tree().ok());
+  check("metadata load " + file);
+  std::remove(file.c_str());
+  EXPECT_TRUE(clear_tree().ok());
+  check("metadata rebuild --cluster 0f3c9b5d6a7e4f10b2c4d6e8f0a1b3c5");
+  add_node("n1");
+  check("metadata rebuild");
   EXPECT_EQ(checked_.size(), examples_.size()) << "some example is printed by no command";
 }
 

@@ -364,5 +364,23 @@ TEST_P(CoordinationContract, does_not_call_a_watch_after_its_token_is_gone) {
   two.reset();
 }
 
+// -- numbered names
+
+TEST_P(CoordinationContract, numbers_what_is_created_in_sequence) {
+  ASSERT_TRUE(commit({Op::create("/log", "")}).ok());
+  ASSERT_TRUE(commit({Op::create_sequential("/log/e-", "a"), Op::create("/b", "")}).ok());
+  ASSERT_TRUE(commit({Op::create_sequential("/log/e-", "c")}).ok());
+  auto names = children("/log");
+  ASSERT_TRUE(names.ok());
+  ASSERT_EQ(names->size(), 2U);
+  std::sort(names->begin(), names->end());
+  EXPECT_EQ(names->front().size(), std::string("e-0000000000").size());
+  EXPECT_EQ(data("/log/" + names->front()), "a");
+  EXPECT_EQ(data("/log/" + names->back()), "c");
+  ASSERT_TRUE(commit({Op::remove("/log/" + names->back())}).ok());
+  ASSERT_TRUE(commit({Op::create_sequential("/log/e-", "d")}).ok());
+  EXPECT_NE(children("/log")->back(), names->back()) << "a number was used twice";
+}
+
 }  // namespace
 }  // namespace ukai::test

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The day when nodes, replicas or ZooKeeper are lost for good."""
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from cluster import Cluster, wait_until
+from files import MIB, pattern, read_at, write_at
+
+BUSY, REFUSED = 5, 8
+
+
+def down(cluster: Cluster, node: str) -> None:
+    """Kills it and waits until its registration has ended."""
+    cluster.kill(node)
+    wait_until(lambda: not cluster.json("node", "info", node)["up"], f"{node} is down", 30)
+
+
+def whats(cluster: Cluster, name: str) -> list[str]:
+    return [event["what"] for event in cluster.json("events", "--disk", name)["events"]]
+
+
+def test_a_node_that_is_gone_for_good_is_removed_under_a_guest(new_cluster: Callable[..., Cluster],
+                                                               name: str) -> None:
+    cluster = new_cluster("--nodes", "3", "--hosts", "1")
+    disk = cluster.create(name, "64MiB", "n1,n2")
+    only = cluster.create(name + "-only", "16MiB", "n2")
+    data = pattern(24 * MIB)
+    write_at(disk, 0, data)
+    write_at(only, 0, data[:MIB])
+    assert cluster.ukaictl("node", "remove", "n2", status=BUSY).stderr
+    fd = os.open(disk, os.O_RDWR)
+    down(cluster, "n2")
+    os.pwrite(fd, data[:MIB], 30 * MIB)
+    refused = cluster.ukaictl("node", "remove", "n2", status=REFUSED).stderr
+    assert name in refused
+    refused = cluster.ukaictl("node", "remove", "n2", "--lost", status=REFUSED).stderr
+    assert f"{name}-only blocks 0-3" in refused
+    removed = cluster.json("node", "remove", "n2", "--lost", "--accept-loss")
+    lost = {entry["name"]: entry["lost_blocks"] for entry in removed["disks"]}
+    assert lost == {name: [], name + "-only": [{"first": 0, "last": 3}]}
+    # The guest's handle goes on, and what it wrote is there.
+    os.pwrite(fd, data[:MIB], 40 * MIB)
+    os.fsync(fd)
+    os.close(fd)
+    assert read_at(disk, 0, 24 * MIB) == data
+    assert read_at(disk, 40 * MIB, MIB) == data[:MIB]
+    assert cluster.health(name) == "healthy"
+    assert cluster.health(name + "-only") == "unavailable"
+    assert [node["id"] for node in cluster.json("node", "list")["nodes"]] == ["n1", "n3"]
+    assert "node_removed" in whats(cluster, name)
+
+
+def test_a_stale_replica_is_declared_the_truth(own: Cluster, name: str) -> None:
+    disk = own.create(name, "64MiB", "n1,n2")
+    old = pattern(8 * MIB, 1)
+    write_at(disk, 0, old)
+    own.wait_healthy(name)
+    down(own, "n2")
+    write_at(disk, 4 * MIB, pattern(8 * MIB, 2))
+    own.devcluster("stop", "n1")
+    own.start("n2")
+    recover = ["disk", "recover", name, "--from", "n2"]
+    wait_until(lambda: bool(own.json("node", "info", "n2")["up"]), "n2 is up", 30)
+    wait_until(lambda: not own.json("node", "info", "n1")["up"], "n1 is down", 30)
+    own.kill("n1")
+    assert "--accept-loss" in own.ukaictl(*recover, status=REFUSED).stderr
+    wait_until(lambda: own.ukaictl(*recover, "--accept-loss", status=None).returncode == 0,
+               "the disk is recovered", 30)
+    assert read_at(disk, 0, 8 * MIB) == old
+    write_at(disk, 32 * MIB, pattern(MIB, 3))
+    assert "disk_recovered" in whats(own, name)
+    # The one that had more comes back: it is made equal, in what only it had as well.
+    own.start("n1")
+    own.wait_healthy(name)
+    own.verify(name)
+    assert read_at(disk, 0, 8 * MIB) == old
+    assert read_at(disk, 8 * MIB, 4 * MIB) == bytes(4 * MIB)
+    assert own.ukaictl(*recover, "--accept-loss", status=REFUSED).stderr
+    own.delete(name)
+
+
+def lose_zookeeper(cluster: Cluster) -> None:
+    """All daemons end, and the new ZooKeeper is empty."""
+    for daemon in cluster.daemons():
+        cluster.kill(daemon)
+    for version in cluster.home("zk").glob("**/version-2"):
+        shutil.rmtree(version)
+    cluster.start("zk")
+
+
+def start_all(cluster: Cluster) -> None:
+    """The nodes, then the hosts."""
+    for daemon in sorted(cluster.daemons(), reverse=True):
+        if daemon != "zk":
+            cluster.start(daemon)
+
+
+def released(cluster: Cluster, name: str) -> None:
+    wait_until(lambda: not cluster.info(name)["lease"], "the lease is given back", 30)
+
+
+def test_a_dump_brings_back_what_zookeeper_lost(new_cluster: Callable[..., Cluster], name: str,
+                                                tmp_path: Path) -> None:
+    cluster = new_cluster("--nodes", "2", "--hosts", "1")
+    disk = cluster.create(name, "64MiB", "n1,n2", "--meta", "os=debian")
+    data = pattern(24 * MIB)
+    write_at(disk, 0, data)
+    released(cluster, name)
+    dump = str(tmp_path / "dump.json")
+    cluster.ctl("metadata", "dump", dump)
+    assert cluster.ukaictl("metadata", "load", dump, status=REFUSED).stderr
+    write_at(disk, 0, data[:MIB])  # more leases than the dump knows
+    lose_zookeeper(cluster)
+    cluster.ctl("metadata", "load", dump)
+    assert cluster.info(name)["health"] != "healthy"
+    start_all(cluster)
+    assert read_at(disk, 0, 24 * MIB) == data
+    write_at(disk, 32 * MIB, data[:MIB])
+    cluster.wait_healthy(name)
+    cluster.verify(name)
+    assert cluster.info(name)["meta"] == {"os": "debian"}
+    assert "metadata_loaded" in [event["what"] for event in cluster.json("events")["events"]]
+
+
+def test_a_member_that_went_missing_after_the_dump_is_not_trusted(
+        new_cluster: Callable[..., Cluster], name: str, tmp_path: Path) -> None:
+    cluster = new_cluster("--nodes", "2", "--hosts", "1")
+    disk = cluster.create(name, "64MiB", "n1,n2")
+    write_at(disk, 0, pattern(8 * MIB, 1))
+    for other, seed in (("n1", 2), ("n2", 3)):
+        cluster.wait_healthy(name)
+        released(cluster, name)
+        dump = str(tmp_path / f"{other}.json")
+        cluster.ctl("metadata", "dump", dump)
+        down(cluster, other)
+        new = pattern(8 * MIB, seed)
+        write_at(disk, 0, new)
+        lose_zookeeper(cluster)
+        cluster.ctl("metadata", "load", dump)
+        assert all(member["state"] != "missing" for member in cluster.info(name)["members"])
+        start_all(cluster)
+        assert read_at(disk, 0, 8 * MIB) == new
+        cluster.wait_healthy(name)
+        cluster.verify(name)
+        assert read_at(disk, 0, 8 * MIB) == new
+
+
+def test_disks_are_found_again_on_the_nodes_alone(new_cluster: Callable[..., Cluster],
+                                                  name: str) -> None:
+    cluster = new_cluster("--nodes", "3", "--hosts", "1")
+    plain = cluster.create(name + "-plain", "64MiB", "n1,n2")
+    striped = cluster.create(name + "-striped", "64MiB", "n1,n2,n3", "--stripe", "--replicas", "2")
+    data = pattern(30 * MIB)
+    for disk in (plain, striped):
+        write_at(disk, 0, data)
+        cluster.wait_healthy(disk.name)
+        released(cluster, disk.name)
+    maps = {disk.name: cluster.json("disk", "map", disk.name)["runs"] for disk in (plain, striped)}
+    identity = next(cluster.home("n1").glob("**/ukai-store")).read_text()
+    cluster_id = next(line.split()[-1] for line in identity.splitlines() if "cluster_id" in line)
+    lose_zookeeper(cluster)
+    cluster.ctl("metadata", "rebuild", "--cluster", cluster_id)
+    for node in ("n1", "n2"):
+        cluster.start(node)
+    shown = cluster.json("metadata", "rebuild")
+    assert {disk["name"]: disk["silent"] for disk in shown["disks"]} == {
+        plain.name: [], striped.name: ["n3"]}
+    assert not cluster.json("disk", "list")["disks"]
+    assert "n3" in cluster.ukaictl("metadata", "rebuild", "--apply", status=REFUSED).stderr
+    start_all(cluster)
+    assert cluster.json("metadata", "rebuild", "--apply")["applied"]
+    for disk in (plain, striped):
+        assert read_at(disk, 0, 30 * MIB) == data
+        write_at(disk, 40 * MIB, data[:MIB])
+        cluster.wait_healthy(disk.name)
+        cluster.verify(disk.name)
+        assert cluster.json("disk", "map", disk.name)["runs"] == maps[disk.name]
+    assert not cluster.json("metadata", "rebuild")["disks"]
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_a_lease_is_forced_off_its_host(own: Cluster, name: str, how: str) -> None:
+    disk = own.create(name, "16MiB", "n1,n2")
+    data = pattern(2 * MIB)
+    fd = os.open(disk, os.O_RDWR)
+    os.pwrite(fd, data, 0)
+    os.fsync(fd)
+    own.devcluster(how, "h1")
+    assert own.json("lease", "show", name)["holder"] == "h1"
+    assert "running" in own.ukaictl("lease", "release", name, status=REFUSED).stderr
+    own.ctl("lease", "release", name, "--force")
+    other = own.mount("h2") / name
+    write_at(other, MIB, data[:MIB])
+    assert read_at(other, 0, MIB) == data[:MIB]
+    own.devcluster("cont" if how == "stop" else "start", "h1")
+    if how == "stop":
+        with pytest.raises(OSError) as raised:
+            os.pwrite(fd, b"x" * 4096, 0)
+            os.fsync(fd)
+        assert raised.value.errno == errno.EIO
+    try:
+        os.close(fd)
+    except OSError:
+        pass  # its mount is gone
+    assert read_at(other, 0, 2 * MIB) == data[:MIB] + data[:MIB]
+    assert "lease_forced" in whats(own, name)
+    own.verify(name)
+    own.delete(name)
