@@ -161,7 +161,7 @@ TEST_F(Rebuild, shows_what_it_would_do) {
   add_node("n2");
   const auto before = tree_.paths();
   EXPECT_EQ(done("metadata rebuild"),
-            "disk vm-1: 48M, 2 blocks found (id 0f3c9b5d6a7e4f10b2c4d6e8f0a1b3c5)\n"
+            "disk vm-1: 48 MiB, 2 blocks found (id 0f3c9b5d6a7e4f10b2c4d6e8f0a1b3c5)\n"
             "  blocks 0-11: n1,n2\n"
             "1 disk to be entered; nothing is changed without --apply\n");
   EXPECT_EQ(tree_.paths(), before);
