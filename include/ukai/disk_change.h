@@ -34,14 +34,14 @@ Recovery recover_from(pb::DiskRecord record, const std::vector<pb::MapSegment>& 
 /// What a member's log says, asked before anybody told it who is missing.
 struct Testimony {
   NodeId node;
-  bool crashed = false;               ///< acknowledged changes may be lost on it
+  bool crashed = false;              ///< acknowledged changes may be lost on it
   std::vector<std::string> accused;  ///< members that lack something
 };
 
-/// Decides who of the members of an unproven disk is up to date, under `epoch`, which is larger than
-/// any under which a member went missing; pure. A member that another one accuses knows less than
-/// that one. The one that knows most is present, all others become missing in this order, to be
-/// compared block by block. A replica that the operator declared the truth (the others are to be
+/// Decides who of the members of an unproven disk is up to date, under `epoch`, which is larger
+/// than any under which a member went missing; pure. A member that another one accuses knows less
+/// than that one. The one that knows most is present, all others become missing in this order, to
+/// be compared block by block. A replica that the operator declared the truth (the others are to be
 /// compared with it already) is not accused by those.
 /// `said`: one for each member. Errors: refused (members accuse each other; the operator decides).
 Result<pb::DiskRecord> settle_members(pb::DiskRecord record, const std::vector<Testimony>& said,

@@ -35,11 +35,12 @@ struct DumpCounts {
 /// corrupt otherwise, with the first thing that is wrong.
 Result<DumpCounts> check_dump(const Dump& dump);
 
-/// Above any number of grants between a dump, or a node's last session, and its return; 2^64 is far.
+/// Above any number of grants between a dump, or a node's last session, and its return; 2^64 is
+/// far.
 inline constexpr std::uint64_t epoch_step = 1'000'000'000;
 /// Raises the epochs of all disks, so that nodes take the next holder's for newer than any that was
-/// granted after the dump; and marks them as unproven: a member that is present in the dump may have
-/// gone missing since, and the other way round.
+/// granted after the dump; and marks them as unproven: a member that is present in the dump may
+/// have gone missing since, and the other way round.
 Result<> distrust(Dump& dump);
 
 std::string load_json(const DumpCounts& counts);

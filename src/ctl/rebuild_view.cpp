@@ -46,15 +46,15 @@ std::string disk_text(const Proposal& disk) {
 
 Json disk_json(const Proposal& disk) {
   Json json{{"name", disk.record.name()},        {"id", disk.record.id()},
-            {"size_bytes", disk.record.size()},        {"block_size_bytes", disk.record.block_size()},
+            {"size_bytes", disk.record.size()},  {"block_size_bytes", disk.record.block_size()},
             {"blocks_found", disk.blocks_found}, {"silent", disk.silent}};
   json["runs"] = Json::array();
   for (const MapRow& row : rows_of(disk)) {
     Json cycle = Json::array();
     for (const Replicas& replicas : row.cycle) cycle.push_back(nodes_of(replicas));
     json["runs"].push_back({{"first", raw(row.blocks.begin)},
-                           {"last", raw(row.blocks.end) - 1},
-                           {"cycle", std::move(cycle)}});
+                            {"last", raw(row.blocks.end) - 1},
+                            {"cycle", std::move(cycle)}});
   }
   return json;
 }
