@@ -23,7 +23,8 @@ Disk::Disk(DiskServices services, DiskOptions options, Catalog::Taken taken)
       membership_(core_),
       connector_(core_, membership_),
       healer_(core_, membership_, connector_),
-      io_(core_, membership_),
+      repairer_(core_),
+      io_(core_, membership_, repairer_),
       flusher_(core_, membership_, connector_) {}
 
 Disk::~Disk() = default;
@@ -209,6 +210,8 @@ pb::DiskStatusInfo Disk::status() {
   out->set_write_errors(counters.write_errors);
   out->set_healed_blocks(counters.healed_blocks);
   out->set_healed_bytes(counters.healed_bytes);
+  out->set_damaged_units(counters.damaged_units);
+  out->set_repaired_units(counters.repaired_units);
   return info;
 }
 
