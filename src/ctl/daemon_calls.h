@@ -33,6 +33,9 @@ class DaemonCalls {
   using VerifyProgress = std::function<bool(const pb::VerifyProgress&)>;
   virtual Task<Result<>> verify_disk(pb::HostRecord host, pb::VerifyDiskRequest request,
                                      VerifyProgress progress) = 0;
+  using ScrubProgress = std::function<bool(const pb::ScrubProgress&)>;
+  virtual Task<Result<>> scrub_disk(pb::HostRecord host, pb::ScrubDiskRequest request,
+                                    ScrubProgress progress) = 0;
   /// What the logs of a storage node hold.
   virtual Task<Result<pb::DirtyListReply>> dirty_list(pb::NodeRecord node,
                                                       pb::DirtyListRequest request) = 0;

@@ -62,6 +62,13 @@ class GrpcDaemonCalls final : public DaemonCalls {
     co_return done;
   }
 
+  Task<Result<>> scrub_disk(pb::HostRecord host, pb::ScrubDiskRequest request,
+                            ScrubProgress progress) override {
+    HostLink link(transport(), host);
+    auto done = co_await link.scrub_disk(std::move(request), std::move(progress));
+    co_return done;
+  }
+
   Task<Result<pb::DirtyListReply>> dirty_list(pb::NodeRecord node,
                                               pb::DirtyListRequest request) override {
     const NodeAddress address{node.id(), node.data_address(), node.control_address()};

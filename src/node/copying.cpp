@@ -171,8 +171,7 @@ Result<bool> BlockPull::same(Extent chunk) {
   const auto read = [this](Extent range) -> Result<Payload> {
     auto admitted = step();
     if (!admitted.ok()) return admitted.error();
-    auto data =
-        core_->store().read(key_, range.begin_bytes, range.end_bytes - range.begin_bytes, false);
+    auto data = core_->load(*disk_, key_, range);
     if (!data.ok()) return data.error();
     return std::move(**data);
   };

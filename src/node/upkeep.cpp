@@ -184,7 +184,7 @@ Result<pb::HashReply> NodeCore::hash(const pb::HashRequest& request) {
   const auto read = [&](Extent range) -> Result<Payload> {
     auto admitted = admit(request.ref());
     if (!admitted.ok()) return admitted.error();
-    auto data = store_.read(key, range.begin_bytes, range.end_bytes - range.begin_bytes, false);
+    auto data = load(*admitted->disk, key, range);
     if (!data.ok()) return data.error();
     return std::move(**data);
   };
@@ -247,6 +247,10 @@ pb::HealthReply NodeCore::health() {
   reply.set_flushes(counters_.flushes.load());
   reply.set_read_bytes(counters_.read_bytes.load());
   reply.set_written_bytes(counters_.written_bytes.load());
+  reply.set_damage_met(counters_.damage_met.load());
+  reply.set_scrubbed_bytes(counters_.scrubbed_bytes.load());
+  reply.set_scrub_passes(counters_.scrub_passes.load());
+  reply.set_scrub_found_units(counters_.scrub_found_units.load());
   return reply;
 }
 

@@ -61,6 +61,9 @@ class FileBlockStore final : public BlockStore {
   Result<> zero(BlockKey key, std::uint32_t offset_bytes, std::uint32_t length_bytes) override;
   Result<> flush(DiskId disk) override;
   Result<std::vector<Extent>> extents(BlockKey key) override;
+  Result<std::vector<Extent>> check(BlockKey key, Extent range) override;
+  Result<std::uint32_t> accept(BlockKey key, Extent range) override;
+  Result<std::vector<BlockKey>> blocks(DiskId disk) override;
   Result<Usage> usage(DiskId disk) override;
   Result<std::optional<std::string>> load_file(DiskId disk, std::string_view name) override;
   Result<> replace_file(DiskId disk, std::string_view name, std::string_view content) override;

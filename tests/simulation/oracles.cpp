@@ -47,7 +47,7 @@ std::string Run::unequal_replicas() {
 
 std::string Run::stray_blocks() {
   for (const auto& node : world_.nodes) {
-    for (const BlockKey& key : node->store.blocks(disk_)) {
+    for (const BlockKey& key : node->store.held_blocks(disk_)) {
       if (raw(key.block) >= blocks) continue;  // of a disk that has grown: not in our map
       const auto locations = locations_of(key.block);
       const bool known =
