@@ -66,6 +66,9 @@ class BlockStore {
   /// fit: right only after a crash, when data and checksum may be from different moments. How many
   /// did not fit.
   virtual Result<std::uint32_t> accept(BlockKey key, Extent range) = 0;
+  /// The units that `range` touches are damaged from now on, until each is written whole: what they
+  /// held is lost everywhere, and what stands there must not be taken for it.
+  virtual Result<> give_up(BlockKey key, Extent range) = 0;
   /// The block versions that are here, sorted.
   virtual Result<std::vector<BlockKey>> blocks(DiskId disk) = 0;
   /// Allocated bytes and number of block files.

@@ -39,6 +39,8 @@ class DaemonCalls {
   /// What the logs of a storage node hold.
   virtual Task<Result<pb::DirtyListReply>> dirty_list(pb::NodeRecord node,
                                                       pb::DirtyListRequest request) = 0;
+  /// What a storage node has counted since its start.
+  virtual Task<Result<pb::HealthReply>> node_health(pb::NodeRecord node) = 0;
 };
 
 }  // namespace ukai::ctl

@@ -77,6 +77,13 @@ class GrpcDaemonCalls final : public DaemonCalls {
     co_return reply;
   }
 
+  Task<Result<pb::HealthReply>> node_health(pb::NodeRecord node) override {
+    const NodeAddress address{node.id(), node.data_address(), node.control_address()};
+    GrpcNodeLink link(transport(), scheduler_, address, [] {});
+    auto reply = co_await bounded(link.health());
+    co_return reply;
+  }
+
  private:
   /// The reply, or unreachable after our time; the link's end then ends the call.
   template <class Reply>

@@ -7,17 +7,27 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/mutation.h"
 #include "node/node_core.h"
 #include "ukai/limits.h"
 
 namespace ukai {
+namespace {
+
+bool may_be_torn(const DiskState& disk, const BlockKey& key) {
+  if (mutated(Mutation::returns_unchecked)) return true;
+  if (mutated(Mutation::takes_torn_for_damage)) return false;
+  return disk.torn.contains({key.block, key.generation});
+}
+
+}  // namespace
 
 Result<std::optional<Payload>> NodeCore::load(DiskState& disk, BlockKey key, Extent range,
                                               bool ready_only) {
   const std::uint32_t length = range.end_bytes - range.begin_bytes;
   auto data = store_.read(key, range.begin_bytes, length, ready_only);
   if (!data.failed_with(Code::corrupt)) return data;
-  if (disk.torn.contains({key.block, key.generation})) {
+  if (may_be_torn(disk, key)) {
     auto accepted = store_.accept(key, range);
     if (!accepted.ok()) return accepted.error();
     return store_.read(key, range.begin_bytes, length, false);
@@ -30,12 +40,12 @@ Result<std::optional<Payload>> NodeCore::load(DiskState& disk, BlockKey key, Ext
 Result<> NodeCore::apply(DiskState& disk, const IoRequest& request) {
   auto applied = apply_once(request);
   if (!applied.failed_with(Code::corrupt)) return applied;
-  if (!disk.torn.contains({request.block, request.generation})) {
+  const BlockKey key{request.disk, request.block, request.generation};
+  if (!may_be_torn(disk, key)) {
     counters_.damage_met.fetch_add(1, std::memory_order_relaxed);
     return applied;
   }
   const auto begin = static_cast<std::uint32_t>(request.offset_bytes);
-  const BlockKey key{request.disk, request.block, request.generation};
   auto accepted = store_.accept(key, {begin, begin + request.length_bytes});
   if (!accepted.ok()) return accepted.error();
   return apply_once(request);
@@ -45,6 +55,7 @@ Result<> NodeCore::apply(DiskState& disk, const IoRequest& request) {
 void NodeCore::suspect_torn(const DiskRef& disk, const SessionRecord& record) {
   if (disk->suspected && !record.flush_failed) return;
   disk->suspected = true;
+  if (mutated(Mutation::takes_torn_for_damage)) return;
   for (const LogKey& key : disk->torn.add(disk->log.active())) disk->log.hold(key);
   if (disk->torn.begin_work()) accept_torn(disk, {}, 0);
 }

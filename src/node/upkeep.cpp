@@ -193,6 +193,10 @@ Result<pb::HashReply> NodeCore::hash(const pb::HashRequest& request) {
   for (std::uint32_t at = 0; at < request.length();) {
     const std::uint32_t end = at + std::min(chunk, request.length() - at);
     auto hash = hasher.hash({at, end});
+    if (request.damage_too() && hash.failed_with(Code::corrupt)) {
+      reply.add_damaged(at / chunk);
+      hash = ChunkHash{};
+    }
     if (!hash.ok()) return hash.error();
     reply.mutable_hashes()->append(hash->data(), hash->size());
     at = end;

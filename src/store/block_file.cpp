@@ -323,7 +323,7 @@ Result<std::uint32_t> BlockFileIo::accept(const OpenBlock& block, Extent range) 
   if (!filled.ok()) return filled.error();
   for (std::uint32_t unit = first; unit < end; ++unit) {
     const std::byte* at = buffer.data() + (unit - first) * BlockStore::unit_bytes;
-    if (unit_fits(block, unit, at)) continue;
+    if (unit_fits(block, unit, at) || block.trailer.sum(unit) == sum_of_loss) continue;
     ++accepted;
     const std::span<const std::byte> content(at, BlockStore::unit_bytes);
     block.trailer.set(
@@ -333,6 +333,15 @@ Result<std::uint32_t> BlockFileIo::accept(const OpenBlock& block, Extent range) 
   auto stored = block.trailer.store(block.fd, first, end);
   if (!stored.ok()) return stored.error();
   return accepted;
+}
+
+Result<> BlockFileIo::give_up(const OpenBlock& block, Extent range) {
+  const Extent units = whole_units(range);
+  const std::uint32_t first = units.begin_bytes / BlockStore::unit_bytes;
+  const std::uint32_t end = units.end_bytes / BlockStore::unit_bytes;
+  const std::unique_lock alone(block.trailer.mutex);
+  for (std::uint32_t unit = first; unit < end; ++unit) block.trailer.set(unit, sum_of_loss);
+  return block.trailer.store(block.fd, first, end);
 }
 
 bool BlockFileIo::is_allocated(const OpenBlock& block, Extent range) {

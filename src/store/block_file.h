@@ -50,6 +50,7 @@ class BlockFileIo {
   /// As BlockStore's.
   Result<std::vector<Extent>> check(const OpenBlock& block, Extent range);
   Result<std::uint32_t> accept(const OpenBlock& block, Extent range);
+  static Result<> give_up(const OpenBlock& block, Extent range);
   /// True when writing the range takes no space from the file system, on one that overwrites in
   /// place.
   static bool is_allocated(const OpenBlock& block, Extent range);

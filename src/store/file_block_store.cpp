@@ -354,6 +354,23 @@ Result<std::uint32_t> FileBlockStore::accept(BlockKey key, Extent range) {
   return accepted;
 }
 
+Result<> FileBlockStore::give_up(BlockKey key, Extent range) {
+  auto disk = find(key.disk);
+  if (!disk.ok()) return disk.error();
+  auto checked = check_range(**disk, range.begin_bytes, range.end_bytes - range.begin_bytes);
+  if (!checked.ok()) return checked.error();
+  auto file = files_.use(*disk, key);
+  while (true) {
+    auto opened = ensure_open(*disk, *file, true);
+    if (!opened.ok()) return opened;
+    const std::shared_lock state(file->state);
+    if (!file->fd.valid()) continue;  // removed between the two locks
+    auto done = BlockFileIo::give_up((*disk)->handle_of(*file), *checked);
+    (*disk)->mark_unsynced(*file);
+    return done;
+  }
+}
+
 Result<std::vector<BlockKey>> FileBlockStore::blocks(DiskId disk) {
   auto found = find(disk);
   if (!found.ok()) return found.error();

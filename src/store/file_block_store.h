@@ -63,6 +63,7 @@ class FileBlockStore final : public BlockStore {
   Result<std::vector<Extent>> extents(BlockKey key) override;
   Result<std::vector<Extent>> check(BlockKey key, Extent range) override;
   Result<std::uint32_t> accept(BlockKey key, Extent range) override;
+  Result<> give_up(BlockKey key, Extent range) override;
   Result<std::vector<BlockKey>> blocks(DiskId disk) override;
   Result<Usage> usage(DiskId disk) override;
   Result<std::optional<std::string>> load_file(DiskId disk, std::string_view name) override;

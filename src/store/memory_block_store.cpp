@@ -285,11 +285,30 @@ Result<std::uint32_t> MemoryBlockStore::accept(BlockKey key, Extent range) {
     Block& block = (*disk)->blocks[key];
     for (std::uint32_t at = extent.begin_bytes; at < extent.end_bytes; at += sector_bytes) {
       const auto sector = block.cached.find(at / sector_bytes);
+      const auto sum = block.sums.find(at / sector_bytes);
+      if (sum != block.sums.end() && sum->second == sum_of_loss) continue;
       put(key, block, at / sector_bytes, sector == block.cached.end() ? nullptr : sector->second);
       ++accepted;
     }
   }
   return accepted;
+}
+
+Result<> MemoryBlockStore::give_up(BlockKey key, Extent range) {
+  auto begun = begin(Op::write, key);
+  if (!begun.ok()) return begun;
+  const std::lock_guard lock(mutex_);
+  auto disk = find(key.disk);
+  if (!disk.ok()) return disk.error();
+  auto checked = check_range(**disk, range.begin_bytes, range.end_bytes - range.begin_bytes);
+  if (!checked.ok()) return checked;
+  Block& block = (*disk)->blocks[key];
+  for (std::uint32_t i = range.begin_bytes / sector_bytes; i * sector_bytes < range.end_bytes;
+       ++i) {
+    block.sums[i] = sum_of_loss;
+    block.unflushed.insert(i);
+  }
+  return {};
 }
 
 Result<std::vector<BlockKey>> MemoryBlockStore::blocks(DiskId disk_id) {

@@ -30,12 +30,12 @@ UnitSum UnitSummer::of(std::uint32_t unit, std::span<const std::byte> content) c
   const std::uint64_t place = mixed(place_ + (std::uint64_t{unit} + 1) * odd);
   const auto sum = static_cast<UnitSum>(XXH3_64bits(content.data(), content.size()) ^ place);
   if (sum == sum_of_nothing) return 1;
-  return sum == sum_of_damage ? sum_of_damage - 1 : sum;
+  return sum >= sum_of_loss ? sum - 2 : sum;
 }
 
 bool UnitSummer::fits(std::uint32_t unit, std::span<const std::byte> content, UnitSum sum) const {
   if (sum == sum_of_nothing) return all_zero(content);
-  return sum != sum_of_damage && of(unit, content) == sum;
+  return sum < sum_of_loss && of(unit, content) == sum;
 }
 
 std::vector<UnitSum> UnitSummer::of_all(std::uint32_t first, const Payload& data) const {

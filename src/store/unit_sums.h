@@ -18,9 +18,13 @@ inline constexpr UnitSum sum_of_nothing = 0;
 /// No content fits it: what the unit held is lost.
 inline constexpr UnitSum sum_of_damage = 0xffffffff;
 
+/// Likewise, because every replica had lost it: not even a crash makes what stands there the
+/// content.
+inline constexpr UnitSum sum_of_loss = 0xfffffffe;
+
 /// Checksums of one block version's units: XXH3-64 of the content, mixed with disk, block,
 /// generation and the unit's number, so that data in the wrong place does not fit either; the low
-/// 32 bits of that, except that neither of the two values above is ever the sum of content that was
+/// 32 bits of that, except that none of the three values above is ever the sum of content that was
 /// written. Value.
 class UnitSummer {
  public:

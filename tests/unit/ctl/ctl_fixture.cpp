@@ -115,6 +115,11 @@ Task<Result<pb::DirtyListReply>> FakeCalls::dirty_list(pb::NodeRecord node,
   co_return on_dirty_list(node.id(), request);
 }
 
+Task<Result<pb::HealthReply>> FakeCalls::node_health(pb::NodeRecord node) {
+  if (!on_node_health) co_return silent;
+  co_return on_node_health(node.id());
+}
+
 // -- CtlTest
 
 CtlTest::CtlTest(bool layout)

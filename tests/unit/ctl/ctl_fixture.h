@@ -33,6 +33,7 @@ class FakeCalls final : public DaemonCalls {
   std::vector<pb::ScrubProgress> scrub_progress;
   std::optional<Error> work_error;  ///< of sync and verify, after their progress
   On<pb::DirtyListRequest, pb::DirtyListReply> on_dirty_list;
+  std::function<Result<pb::HealthReply>(const std::string&)> on_node_health;
   std::vector<std::string> worked_at;  ///< hosts that synced or verified
 
   Task<Result<pb::ChangeDiskReply>> change_disk(pb::HostRecord host,
@@ -50,6 +51,7 @@ class FakeCalls final : public DaemonCalls {
                             ScrubProgress progress) override;
   Task<Result<pb::DirtyListReply>> dirty_list(pb::NodeRecord node,
                                               pb::DirtyListRequest request) override;
+  Task<Result<pb::HealthReply>> node_health(pb::NodeRecord node) override;
 };
 
 struct Outcome {

@@ -150,6 +150,18 @@ TEST_P(Checksums, after_a_crash_what_stands_there_can_be_accepted) {
   EXPECT_EQ(*store_->accept(key_of(7), {0, block_size}), 0U) << "of a block that is not there";
 }
 
+TEST_P(Checksums, what_was_given_up_stays_damaged_until_it_is_written) {
+  for (std::uint64_t block : {0, 5}) {
+    ASSERT_TRUE(store_->give_up(key_of(block), {2 * unit, 3 * unit}).ok());
+    open();
+    EXPECT_EQ(found(block), (Extents{{2 * unit, 3 * unit}}));
+    EXPECT_EQ(*store_->accept(key_of(block), {0, block_size}), 0U) << "no crash excuses it";
+    EXPECT_TRUE(damaged(block, 2 * unit, unit));
+    ASSERT_TRUE(store_->write(key_of(block), 2 * unit, payload_of(std::string(unit, 'n'))).ok());
+    EXPECT_EQ(found(block), Extents{});
+  }
+}
+
 TEST_P(Checksums, unaligned_changes_keep_them_right) {
   std::mt19937 random(7);
   std::string model = (*read(0, 0, block_size))->to_string();
