@@ -261,7 +261,8 @@ Task<Result<>> Connector::reconcile_block(BlockVersion version) {
     if (open.size() < 2) co_return Unit{};
     std::vector<std::size_t> failed;
     for (std::size_t i = 1; i < open.size() && failed.empty(); ++i) {
-      const auto copied = co_await copy_block(core_, version, open[0], open[i]);
+      const auto copied =
+          co_await copy_despite_damage(core_, version, open[0], open[i], BlockHold::held);
       if (!copied.ok) failed.push_back(copied.target_failed ? open[i] : open[0]);
     }
     if (failed.empty()) co_return Unit{};
@@ -361,7 +362,8 @@ Task<bool> Connector::join_late(std::size_t index) {
     if (!guard.holds()) co_return false;
     const auto source = source_for(core_, version.block, index);
     if (!source) continue;
-    const auto copied = co_await copy_block(core_, version, *source, index);
+    const auto copied =
+        co_await copy_despite_damage(core_, version, *source, index, BlockHold::held);
     if (!copied.ok) co_return false;
   }
   co_return true;

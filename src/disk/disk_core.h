@@ -104,6 +104,7 @@ struct DiskCounters {
   std::atomic<std::uint64_t> read_errors{0}, write_errors{0};
   std::atomic<std::uint64_t> healed_blocks{0}, healed_bytes{0};
   SizeHistogram read_sizes, write_sizes;
+  std::atomic<std::uint64_t> damaged_units{0}, repaired_units{0};  ///< 4 KiB each
 };
 
 /// What the parts of an attached disk share: one grant of its lease, one epoch.

@@ -104,6 +104,12 @@ void Guest::touch_all() {
   }
 }
 
+void Guest::write_all() {
+  for (std::size_t first = 0; handle_ && first < cells_; first += border_cells) {
+    spawn(do_write({first, border_cells}, era_));
+  }
+}
+
 void Guest::read_all() {
   if (!handle_) return;  // said already: it never got open
   for (int round = 0; round < 2; ++round) {
@@ -122,6 +128,7 @@ void Guest::ended(const std::string& what, TimePoint since, std::uint64_t era,
                   const Result<>& done) {
   --under_way_;
   if (done.ok()) ++completed_;
+  if (done.failed_with(Code::io)) ++io_errors_;
   if (era != era_) return;
   // Whoever serves has fenced: the nodes refuse whatever another host still sends. (The same host
   // goes on with it.) What they had taken before that may be acknowledged late.

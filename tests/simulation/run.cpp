@@ -92,6 +92,9 @@ void Run::settle() {
   expect(until([&] { return all_present(); }, 240s), "a member was never healed in the end");
   checkpoint("at the end");
   if (plan_.grows) expect(grown_ > 0, "the disk never grew");
+  if (plan_.damages) expect(damaged_ > 0, "nothing was ever damaged");
+  const std::string damaged = damaged_blocks();
+  expect(damaged.empty(), "at the end, " + damaged);
   const std::string unequal = unequal_replicas();
   expect(unequal.empty(), "O3: " + unequal);
 }
