@@ -166,13 +166,19 @@ Task<Result<Repairer::Outcome>> Disk::scrub_part(BlockPart part) {
     if (bad.ok()) {
       std::vector<std::size_t> one{members[i]};
       auto repaired = co_await repairer_.repair(part, one);
-      if (repaired.ok()) {
+      if (repaired.ok() && !repaired->undecided) {
         total.damaged += repaired->damaged;
         total.repaired += repaired->repaired;
         ++i;
         continue;
       }
-      bad = repaired.error();
+      if (repaired.ok()) {  // the rest is looked at again
+        total.damaged += repaired->repaired;
+        total.repaired += repaired->repaired;
+        bad = Error{Code::unreachable, "a node with a good replica cannot be asked"};
+      } else {
+        bad = repaired.error();
+      }
     }
     // A node that has just lost its session gets it back within moments.
     if (core_.stop_reason() || core_.now() >= deadline) co_return bad.error();

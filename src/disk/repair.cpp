@@ -88,24 +88,40 @@ Task<Result<Repairer::Outcome>> Repairer::repair_held(BlockPart part, std::size_
       unit.offset_bytes = at;
       unit.length_bytes = unit_bytes;
       const auto damaged = target(index);
-      const bool mended = damaged && co_await mend(unit, *damaged);
+      Mended mended = Mended::not_now;
+      if (damaged) mended = co_await mend(unit, *damaged);
       ++outcome.damaged;
-      outcome.repaired += mended ? 1 : 0;
+      outcome.repaired += mended == Mended::yes ? 1 : 0;
+      outcome.undecided = outcome.undecided || mended == Mended::not_now;
     }
     BlockPart told = part;
     told.offset_bytes = extent.begin_bytes;
     told.length_bytes = extent.end_bytes - extent.begin_bytes;
-    report(told, index, outcome.damaged == outcome.repaired ? "repaired" : "no good replica");
+    const bool all = outcome.damaged == outcome.repaired;
+    report(told, index,
+           all                 ? "repaired"
+           : outcome.undecided ? "not repaired yet"
+                               : "no good replica");
   }
   core_.counters.damaged_units += outcome.damaged;
   core_.counters.repaired_units += outcome.repaired;
   co_return outcome;
 }
 
+std::size_t Repairer::others_in_sync(BlockIndex block, std::size_t index) {
+  const auto view = core_.map.find(block);
+  std::lock_guard lock(core_.mutex);
+  const auto in_sync = core_.members.in_sync(view->locations(block));
+  return static_cast<std::size_t>(
+      std::count_if(in_sync.begin(), in_sync.end(), [&](std::size_t one) { return one != index; }));
+}
+
 /// An ordinary change, of which the other replicas have the content already.
-Task<bool> Repairer::mend(BlockPart unit, Target damaged) {
+Task<Repairer::Mended> Repairer::mend(BlockPart unit, Target damaged) {
+  std::size_t damaged_too = 0;
   for (const Target& source : sources(unit.block, damaged.index)) {
     IoReply good = co_await send_to(core_, about(core_, IoOp::read, unit), source);
+    damaged_too += !good.ok && good.code == Code::corrupt ? 1 : 0;
     if (!good.ok || good.data.size() != unit.length_bytes) continue;
     IoRequest write = about(core_, IoOp::write, unit);
     write.data = std::move(good.data);
@@ -115,12 +131,12 @@ Task<bool> Repairer::mend(BlockPart unit, Target damaged) {
       write.missing_mask = core_.members.missing_mask();
     }
     const IoReply written = co_await send_to(core_, std::move(write), damaged);
-    if (!written.ok) co_return false;
+    if (!written.ok) co_return Mended::not_now;
     std::lock_guard lock(core_.mutex);
     core_.replicas[damaged.index]->changes_acked += 1;
-    co_return true;
+    co_return Mended::yes;
   }
-  co_return false;
+  co_return damaged_too == others_in_sync(unit.block, damaged.index) ? Mended::no : Mended::not_now;
 }
 
 Task<Result<Repairer::Outcome>> Repairer::repair(BlockPart part, std::vector<std::size_t> members) {
@@ -135,6 +151,7 @@ Task<Result<Repairer::Outcome>> Repairer::repair(BlockPart part, std::vector<std
     if (!outcome) co_return outcome.error();
     total.damaged += outcome->damaged;
     total.repaired += outcome->repaired;
+    total.undecided = total.undecided || outcome->undecided;
   }
   co_return total;
 }

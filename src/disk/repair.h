@@ -18,6 +18,7 @@ class Repairer {
   struct Outcome {
     std::uint64_t damaged = 0;   ///< units found
     std::uint64_t repaired = 0;  ///< of those
+    bool undecided = false;      ///< another try may repair more: somebody could not be asked
   };
 
   /// The part with the units that it touches at its ends.
@@ -36,7 +37,9 @@ class Repairer {
  private:
   std::optional<Target> target(std::size_t index);
   std::vector<Target> sources(BlockIndex block, std::size_t except);
-  Task<bool> mend(BlockPart unit, Target damaged);
+  enum class Mended { yes, no, not_now };
+  Task<Mended> mend(BlockPart unit, Target damaged);
+  std::size_t others_in_sync(BlockIndex block, std::size_t index);
 
   DiskCore& core_;
 };

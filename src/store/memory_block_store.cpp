@@ -473,7 +473,7 @@ std::vector<BlockKey> MemoryBlockStore::blocks(DiskId disk_id) const {
   const auto disk = disks_.find(disk_id);
   if (disk == disks_.end()) return out;
   for (const auto& [key, block] : disk->second.blocks)
-    if (!block.cached.empty()) out.push_back(key);
+    if (!block.cached.empty() || !block.sums.empty()) out.push_back(key);
   return out;
 }
 

@@ -98,6 +98,14 @@ Task<void> Guest::open_reader() {
   if (opened.ok() && reader_host_) reader_ = *opened;
 }
 
+bool Guest::writes_to(std::uint64_t offset_bytes) const {
+  const std::uint64_t border = (offset_bytes + block_bytes_ / 2) / block_bytes_;
+  const std::uint64_t middle = border * block_bytes_;
+  constexpr std::uint64_t reach = border_cells / 2 * cell_bytes;
+  return border >= 1 && border <= cells_ / border_cells && offset_bytes + reach >= middle &&
+         offset_bytes < middle + reach;
+}
+
 void Guest::touch_all() {
   for (std::size_t border = 0; handle_ && border < cells_; border += border_cells) {
     spawn(do_write({border + border_cells / 2 - 1, 2}, era_));

@@ -37,6 +37,8 @@ class Guest {
   void touch_all();
   /// Writes everything, and so also what no replica can read any more.
   void write_all();
+  /// Whether the byte is one of its cells'.
+  bool writes_to(std::uint64_t offset_bytes) const;
   /// Starts reading everything twice.
   void read_all();
   /// The handle on the host that the guest leaves next is kept, and reads now and then: whoever has

@@ -104,7 +104,7 @@ TEST(Mutation, rule_9_data_is_returned_unchecked) {
 }
 
 TEST(Mutation, rule_9_what_a_crash_has_torn_is_called_damaged) {
-  expect_caught(Mutation::takes_torn_for_damage, plans::two_replicas);
+  expect_caught(Mutation::takes_torn_for_damage, plans::single_power);
 }
 
 }  // namespace

@@ -85,9 +85,10 @@ class Run {
   void damage_at_rest();
   void damage_everywhere();
   bool calm_down();
-  void damage(SimNode& node, BlockIndex block);
+  void damage(SimNode& node, BlockIndex block, bool may_lose_all);
   void scrub(bool all_repaired);
   std::string damaged_blocks();
+  std::string last_record_change();
 
   // -- oracles.cpp
   bool all_present();
@@ -105,7 +106,6 @@ class Run {
   std::size_t host_ = 0;
   std::uint64_t size_bytes_ = blocks * block_bytes;
   std::uint64_t grown_ = 0;
-  std::uint64_t damaged_ = 0;
   std::vector<std::string> problems_;
 };
 
