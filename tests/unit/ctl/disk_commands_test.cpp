@@ -283,7 +283,7 @@ TEST_F(DiskCommands, stats_come_from_the_holder) {
     return Result<pb::DiskStatusReply>(reply);
   };
   const std::string text = done("disk stats vm-1");
-  EXPECT_THAT(text, HasSubstr("reads          7\n"));
+  EXPECT_THAT(text, HasSubstr("reads           7\n"));
   EXPECT_THAT(text, HasSubstr("REQUEST BYTES  READS  WRITES\n         4096      7       0\n"));
   EXPECT_EQ(done("get_statistics vm-1"), text);
 }
