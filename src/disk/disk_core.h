@@ -62,6 +62,7 @@ struct Replica {
   std::uint64_t last_session = 0;  ///< largest number ever used here under this epoch
   bool fenced = false;             ///< under this epoch, at least once
   std::string boot_id;             ///< at the last fence by this host; empty: there was none
+  std::uint64_t incarnation = 0;   ///< of the process that answered the last fence
   std::uint64_t forward_from = 0;  ///< while healing: this sequence and later go there too
   bool healing = false;            ///< missing, and receives all new writes while it is copied to
   bool presenting = false;         ///< ZooKeeper is told that it is present: it may be, from now on

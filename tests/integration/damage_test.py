@@ -62,6 +62,7 @@ def test_damage_on_one_node_is_never_read_and_mended(own: Cluster, name: str, da
     disk = own.create(name, "16MiB", "n1,n2")
     content = pattern(16 * MIB, 3)
     write_at(disk, 0, content)
+    fd = os.open(disk, os.O_RDWR)  # the counters are those of one grant of the lease
     own.ctl("scrub", name)
     if not running:
         own.kill("n1")
@@ -85,6 +86,7 @@ def test_damage_on_one_node_is_never_read_and_mended(own: Cluster, name: str, da
     wait_until(lambda: read_at(disk, 0, 16 * MIB) == content, "n1 alone has it", 15)
     own.start("n2")
     own.wait_healthy(name)
+    os.close(fd)
     own.delete(name)
 
 
