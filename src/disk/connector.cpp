@@ -110,7 +110,7 @@ Connector::Fenced Connector::take_fence(std::size_t index, const pb::FenceReply&
   replica.fenced = true;
   replica.boot_id = reply.boot_id();
   if (out.crashed) void_healing_locked(index);
-  if (mutated(Mutation::trusts_after_power_loss)) out.crashed = false;
+  if (mutated(Mutation::trusts_after_power_loss)) out.crashed = out.restarted = false;
   return out;
 }
 
