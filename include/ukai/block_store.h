@@ -25,11 +25,17 @@ struct Extent {
 /// Block versions and small durable files of one node, on its file system (FileBlockStore) or in
 /// memory with a page cache that can be lost (MemoryBlockStore). Knows nothing of sessions.
 ///
+/// Every 4 KiB unit of a block version has a checksum, kept beside the data. Data that does not fit
+/// is never returned: corrupt, for every call that needs the old content. A change that covers a
+/// unit whole does not, and so mends it.
+///
 /// Errors: io (the device), no_space (the reserve would be touched), corrupt.
 /// Threads: safe from any; calls on the same byte range of the same block version must not overlap
 /// in time unless both read. Calls may block on the device.
 class BlockStore {
  public:
+  static constexpr std::uint32_t unit_bytes = 4096;  ///< what one checksum covers
+
   virtual ~BlockStore() = default;
 
   /// Creates the disk's folder and remembers its block size; not an error when it is there with the
@@ -53,6 +59,16 @@ class BlockStore {
   virtual Result<> flush(DiskId disk) = 0;
   /// Ranges that may hold something else than zeros, sorted; empty: none.
   virtual Result<std::vector<Extent>> extents(BlockKey key) = 0;
+  /// The units that `range` touches whose checksum does not fit, as ranges, sorted. Reads the data
+  /// even where nothing is wrong.
+  virtual Result<std::vector<Extent>> check(BlockKey key, Extent range) = 0;
+  /// Takes what stands in the units that `range` touches for what was written, where it does not
+  /// fit: right only after a crash, when data and checksum may be from different moments. How many
+  /// did not fit.
+  virtual Result<std::uint32_t> accept(BlockKey key, Extent range) = 0;
+  /// The units that `range` touches are damaged from now on, until each is written whole: what they
+  /// held is lost everywhere, and what stands there must not be taken for it.
+  virtual Result<> give_up(BlockKey key, Extent range) = 0;
   /// Allocated bytes and number of block files.
   struct Usage {
     std::uint64_t allocated_bytes = 0;
@@ -60,7 +76,7 @@ class BlockStore {
   };
   virtual Result<Usage> usage(DiskId disk) = 0;
 
-  /// All block versions that have a file, sorted, and how long blocks are. not_found: no such disk.
+  /// All block versions that are here, sorted, and how long blocks are. not_found: no such disk.
   struct Holding {
     std::uint32_t block_size_bytes = 0;
     std::vector<BlockKey> blocks;

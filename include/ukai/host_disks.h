@@ -74,6 +74,8 @@ class HostDisks {
                                    std::function<bool(const pb::SyncProgress&)> progress) = 0;
   virtual Task<Result<>> verify_disk(pb::VerifyDiskRequest request,
                                      std::function<bool(const pb::VerifyProgress&)> progress) = 0;
+  virtual Task<Result<>> scrub_disk(pb::ScrubDiskRequest request,
+                                    std::function<bool(const pb::ScrubProgress&)> progress) = 0;
   /// Requests of other hosts' readers (IoOp::read_disk, seek_disk): answered only
   /// while this host holds the lease, otherwise stale.
   virtual void serve_reader(IoRequest request, std::function<void(IoReply)> done) = 0;

@@ -24,6 +24,8 @@ enum class IoOp : std::uint8_t {
   /// To a host: first data (length_bytes 1) or hole (0) at or after `offset_bytes`; the payload is
   /// its offset, u64 little endian.
   seek_disk = 8,
+  /// Which 4 KiB units of the range do not fit their checksums; answered as extents.
+  check = 9,
 };
 
 /// One request to one node about one block. Fixed part of a frame on the wire.

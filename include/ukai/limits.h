@@ -73,6 +73,8 @@ inline constexpr auto stop_patience = 2000ms;                     // a daemon th
 inline constexpr auto trash_interval = 600s;                      // a watch tells sooner
 inline constexpr std::uint64_t node_space_step_bytes = 1U << 20;  // less is not worth a write
 inline constexpr std::size_t boot_id_bytes_max = 128;             // a UUID has 36
+inline constexpr std::uint64_t scrub_rate_default = 8U << 20;     // 4 TB a week; no guest notices
+inline constexpr auto scrub_pause = 600s;  // between passes of a node that holds little
 inline constexpr std::size_t node_workers_default = 4;  // ops that may wait for the device
 
 inline constexpr std::size_t held_disks_max = 256;    // of a page of what a node holds

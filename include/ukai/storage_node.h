@@ -63,6 +63,9 @@ class StorageNode {
   pb::HealthReply health();
   /// What lies here, page by page, sessions or not.
   Result<pb::HeldReply> held(const pb::HeldRequest& request);
+  /// Checks the next piece of what is stored here, at most limits::io_bytes_max, and reports damage
+  /// in the log and in health(). The bytes read; 0: a pass has ended, and the next call begins one.
+  std::uint64_t scrub_step();
   /// An order from the registry: the disk's record is gone.
   Result<> delete_disk(DiskId disk);
 

@@ -281,6 +281,14 @@ void add_cluster_commands(CLI::App& root, Arguments& arguments) {
                              disk_name(app, options);
                              app.footer("With -o json, progress comes as one document a line.");
                            });
+  add_command<DiskOptions>(
+      root, arguments, "scrub", "Check all replicas of a disk against their checksums and repair",
+      scrub, [](CLI::App& app, DiskOptions& options) {
+        disk_name(app, options);
+        app.footer(
+            "The status is 1 when something could not be repaired. Works while the disk is in use. "
+            "`disk verify` compares replicas with each other.");
+      });
   add_nodes_and_hosts(root, arguments);
   add_lease(root, arguments);
   add_metadata(root, arguments);

@@ -125,12 +125,17 @@ std::string node_list_json(const std::vector<NodeInfo>& nodes) {
   return text_of(json);
 }
 
-std::string node_info_json(const NodeInfo& node, const NodeDisks& disks) {
+std::string node_info_json(const NodeInfo& node, const NodeDisks& disks,
+                           const std::optional<pb::HealthReply>& health) {
   Json json = document("node");
   json.update(node_json(node));
   json["store_id"] = node.record.store_id();
   json["registered_unix_s"] = node.record.registered_unix_s();
   json["boot_id"] = node.alive ? Json(node.alive->boot_id()) : Json(nullptr);
+  json["damage_met"] = health ? Json(health->damage_met()) : Json(nullptr);
+  json["scrubbed_bytes"] = health ? Json(health->scrubbed_bytes()) : Json(nullptr);
+  json["scrub_passes"] = health ? Json(health->scrub_passes()) : Json(nullptr);
+  json["scrub_found_units"] = health ? Json(health->scrub_found_units()) : Json(nullptr);
   json["disks"] = Json::array();
   for (const auto& [name, missing] : disks) {
     json["disks"].push_back({{"name", name}, {"state", missing ? "missing" : "present"}});

@@ -12,7 +12,8 @@
 namespace ukai::ctl {
 
 std::string node_list_json(const std::vector<NodeInfo>& nodes);
-std::string node_info_json(const NodeInfo& node, const NodeDisks& disks);
+std::string node_info_json(const NodeInfo& node, const NodeDisks& disks,
+                           const std::optional<pb::HealthReply>& health);
 std::string host_list_json(const std::vector<pb::HostRecord>& hosts);
 std::string status_json(const ClusterState& state, const std::string& servers);
 std::string errors_json(const std::vector<HostAnswer>& hosts);

@@ -46,6 +46,8 @@ Result<> disk_map(Context& context, const DiskMapOptions& options);
 Result<> disk_stats(Context& context, const DiskOptions& options);
 Result<> disk_verify(Context& context, const DiskOptions& options);
 
+Result<> scrub(Context& context, const DiskOptions& options);
+
 struct DiskResizeOptions {
   std::string name;
   std::string size;

@@ -33,11 +33,16 @@ class DaemonCalls {
   using VerifyProgress = std::function<bool(const pb::VerifyProgress&)>;
   virtual Task<Result<>> verify_disk(pb::HostRecord host, pb::VerifyDiskRequest request,
                                      VerifyProgress progress) = 0;
+  using ScrubProgress = std::function<bool(const pb::ScrubProgress&)>;
+  virtual Task<Result<>> scrub_disk(pb::HostRecord host, pb::ScrubDiskRequest request,
+                                    ScrubProgress progress) = 0;
   /// What the logs of a storage node hold.
   virtual Task<Result<pb::DirtyListReply>> dirty_list(pb::NodeRecord node,
                                                       pb::DirtyListRequest request) = 0;
   /// A page of what a storage node holds.
   virtual Task<Result<pb::HeldReply>> held(pb::NodeRecord node, pb::HeldRequest request) = 0;
+  /// What a storage node has counted since its start.
+  virtual Task<Result<pb::HealthReply>> node_health(pb::NodeRecord node) = 0;
 };
 
 }  // namespace ukai::ctl

@@ -158,6 +158,8 @@ std::string disk_stats_json(const std::string& name, const std::string& host,
   values["write_errors"] = counters.write_errors();
   values["healed_blocks"] = counters.healed_blocks();
   values["healed_bytes"] = counters.healed_bytes();
+  values["damaged_units"] = counters.damaged_units();
+  values["repaired_units"] = counters.repaired_units();
   values["read_sizes"] = histogram_json(counters.read_sizes());
   values["write_sizes"] = histogram_json(counters.write_sizes());
   json["counters"] = std::move(values);
@@ -174,6 +176,15 @@ std::string disk_verify_json(const pb::DiskRecord& record, const Verified& found
     const std::vector<std::string> nodes(difference.nodes().begin(), difference.nodes().end());
     json["differences"].push_back({{"block", difference.block()}, {"nodes", nodes}});
   }
+  return text_of(json);
+}
+
+std::string scrub_json(const pb::DiskRecord& record, const pb::ScrubProgress& found) {
+  Json json = document("scrub");
+  json["name"] = record.name();
+  json["blocks"] = found.blocks_done();
+  json["damaged_units"] = found.damaged_units();
+  json["repaired_units"] = found.repaired_units();
   return text_of(json);
 }
 

@@ -18,6 +18,7 @@ std::string disk_info_json(const DiskDetail& disk);
 std::string disk_map_json(const pb::DiskRecord& record, const std::vector<MapRow>& rows);
 std::string disk_stats_json(const std::string& name, const std::string& host,
                             const std::optional<pb::DiskStatusInfo>& status);
+std::string scrub_json(const pb::DiskRecord& record, const pb::ScrubProgress& found);
 std::string disk_verify_json(const pb::DiskRecord& record, const Verified& found);
 std::string disk_create_json(const pb::DiskRecord& record);
 std::string disk_delete_json(const std::string& name, bool deleted);

@@ -55,6 +55,8 @@ std::string disk_stats_text(const std::string& name, const std::string& host,
   text.add("write errors", std::to_string(counters.write_errors()));
   text.add("blocks healed", std::to_string(counters.healed_blocks()));
   text.add("bytes healed", bytes(counters.healed_bytes()));
+  text.add("units damaged", std::to_string(counters.damaged_units()));
+  text.add("units repaired", std::to_string(counters.repaired_units()));
   return text.text() + histogram_text(counters);
 }
 

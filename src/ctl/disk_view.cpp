@@ -132,4 +132,12 @@ std::string disk_verify_text(const pb::DiskRecord& record, const Verified& found
   return table.text();
 }
 
+std::string scrub_text(const pb::DiskRecord& record, const pb::ScrubProgress& found) {
+  const std::string done =
+      fmt::format("disk {}: {} checked", record.name(), count_of(found.blocks_done(), "block"));
+  if (found.damaged_units() == 0) return done + ", all checksums fit\n";
+  return fmt::format("{}, {} of 4 KiB did not fit, {} repaired\n", done,
+                     count_of(found.damaged_units(), "unit"), found.repaired_units());
+}
+
 }  // namespace ukai::ctl

@@ -39,6 +39,8 @@ struct Verified {
 };
 std::string disk_verify_text(const pb::DiskRecord& record, const Verified& found);
 
+std::string scrub_text(const pb::DiskRecord& record, const pb::ScrubProgress& found);
+
 // -- parts that text and documents share
 
 /// "guest", "job", "admin".

@@ -62,6 +62,13 @@ class GrpcDaemonCalls final : public DaemonCalls {
     co_return done;
   }
 
+  Task<Result<>> scrub_disk(pb::HostRecord host, pb::ScrubDiskRequest request,
+                            ScrubProgress progress) override {
+    HostLink link(transport(), host);
+    auto done = co_await link.scrub_disk(std::move(request), std::move(progress));
+    co_return done;
+  }
+
   Task<Result<pb::DirtyListReply>> dirty_list(pb::NodeRecord node,
                                               pb::DirtyListRequest request) override {
     const NodeAddress address{node.id(), node.data_address(), node.control_address()};
@@ -74,6 +81,13 @@ class GrpcDaemonCalls final : public DaemonCalls {
     const NodeAddress address{node.id(), node.data_address(), node.control_address()};
     GrpcNodeLink link(transport(), scheduler_, address, [] {});
     auto reply = co_await bounded(link.held(std::move(request)));
+    co_return reply;
+  }
+
+  Task<Result<pb::HealthReply>> node_health(pb::NodeRecord node) override {
+    const NodeAddress address{node.id(), node.data_address(), node.control_address()};
+    GrpcNodeLink link(transport(), scheduler_, address, [] {});
+    auto reply = co_await bounded(link.health());
     co_return reply;
   }
 

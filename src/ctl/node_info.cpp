@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "ctl/cluster_json.h"
 #include "ctl/commands.h"
@@ -21,7 +22,14 @@ Result<> node_info(Context& context, const NodeOptions& options) {
   auto disks = load_summaries(context, *nodes);
   if (!disks) return disks.error();
   const NodeDisks on_node = disks_on(*id, *disks);
-  context.print(context.json() ? node_info_json(*node, on_node) : node_info_text(*node, on_node));
+  // One that does not answer is told by its absence: the rest is known without it.
+  std::optional<pb::HealthReply> health;
+  if (node->alive) {
+    auto asked = sync_wait(context.calls().node_health(node->record));
+    if (asked.ok()) health = std::move(*asked);
+  }
+  context.print(context.json() ? node_info_json(*node, on_node, health)
+                               : node_info_text(*node, on_node, health));
   return {};
 }
 

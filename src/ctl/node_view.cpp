@@ -40,7 +40,8 @@ NodeDisks disks_on(const std::string& node, const std::vector<DiskSummary>& disk
   return found;
 }
 
-std::string node_info_text(const NodeInfo& node, const NodeDisks& disks) {
+std::string node_info_text(const NodeInfo& node, const NodeDisks& disks,
+                           const std::optional<pb::HealthReply>& health) {
   const pb::NodeRecord& record = node.record;
   Properties text;
   text.add("node", record.id());
@@ -58,6 +59,12 @@ std::string node_info_text(const NodeInfo& node, const NodeDisks& disks) {
     text.add("version", or_dash(node.alive->version()));
     text.add("running since", format_time(node.alive->since_unix_s()));
     text.add("boot id", or_dash(node.alive->boot_id()));
+  }
+  if (health) {
+    text.add("requests that met damage", std::to_string(health->damage_met()));
+    text.add("scrubbed", format_size(health->scrubbed_bytes()));
+    text.add("scrubs of everything", std::to_string(health->scrub_passes()));
+    text.add("damaged units scrubbed", std::to_string(health->scrub_found_units()));
   }
   text.add("store id", or_dash(record.store_id()));
   text.add("registered", format_time(record.registered_unix_s()));

@@ -49,6 +49,7 @@ NodeServiceOptions read_node_options(ConfigReader& config) {
   files.max = 1'000'000;
   options.open_files_max = static_cast<std::size_t>(
       config.integer("node.open_files", files, static_cast<std::int64_t>(options.open_files_max)));
+  options.scrub_rate_bytes_per_s = config.size("node.scrub_rate", options.scrub_rate_bytes_per_s);
   options.boot_id_file = config.string("node.boot_id_file", options.boot_id_file);
   return options;
 }
@@ -62,7 +63,8 @@ struct NodeService::Impl {
         id(options.id),
         store(std::move(block_store)),
         changed(std::make_shared<Notifier>(scheduler)),
-        trash_changed(std::make_shared<Notifier>(scheduler)) {
+        trash_changed(std::make_shared<Notifier>(scheduler)),
+        scrub_ends(std::make_shared<Notifier>(scheduler)) {
     alive.set_boot_id(storage.boot_id);
     alive.set_incarnation(storage.incarnation);
     alive.set_since_unix_s(unix_now_s());
@@ -84,6 +86,7 @@ struct NodeService::Impl {
   Task<void> keep_registered();
   Task<void> refresh();
   Task<void> empty_trash();
+  Task<void> scrub();
   Task<bool> delete_all();
   Task<Result<>> delete_one(Catalog::Trash order);
   void stop();
@@ -107,6 +110,7 @@ struct NodeService::Impl {
   // Shared with watch callbacks, which may end after their watch.
   const std::shared_ptr<Notifier> changed;
   const std::shared_ptr<Notifier> trash_changed;
+  const std::shared_ptr<Notifier> scrub_ends;
   std::unique_ptr<Coordination::Watch> session_watch;
   std::unique_ptr<Coordination::Watch> trash_watch;
   TaskScope scope;
@@ -173,6 +177,7 @@ Task<Result<>> NodeService::register_at(ServiceAddresses addresses) {
                                         [changed = impl.trash_changed] { changed->notify(); });
   impl.scope.spawn(impl.keep_registered());
   impl.scope.spawn(impl.empty_trash());
+  if (impl.options.scrub_rate_bytes_per_s > 0) impl.scope.spawn(impl.scrub());
   co_return Unit{};
 }
 
@@ -237,6 +242,22 @@ Task<void> NodeService::Impl::empty_trash() {
   }
 }
 
+/// At the rate that the operator allows, on the threads that may wait for the device.
+Task<void> NodeService::Impl::scrub() {
+  while (!stopping) {
+    const std::uint64_t ticket = scrub_ends->ticket();
+    OneShot<std::uint64_t> stepped;
+    pool->post([this, stepped] { stepped.resolve(node->scrub_step()); });
+    const std::uint64_t bytes = co_await stepped;
+    const std::chrono::duration<double> due(static_cast<double>(bytes) /
+                                            static_cast<double>(options.scrub_rate_bytes_per_s));
+    const Duration pause =
+        bytes == 0 ? Duration(limits::scrub_pause) : std::chrono::duration_cast<Duration>(due);
+    if (stopping) co_return;
+    co_await scrub_ends->wait(ticket, scheduler.now() + pause);
+  }
+}
+
 /// False: something is left.
 Task<bool> NodeService::Impl::delete_all() {
   auto orders = co_await catalog.trash_of(id);
@@ -275,6 +296,7 @@ void NodeService::Impl::stop() {
   trash_watch.reset();
   changed->notify();
   trash_changed->notify();
+  scrub_ends->notify();
   sync_wait(scope.close());
   link.reset();
   pool.reset();

@@ -28,6 +28,7 @@ struct NodeServiceOptions {
   std::vector<std::string> labels;
   std::uint64_t reserve_bytes = limits::reserve_bytes_default;
   std::size_t open_files_max = limits::open_files_default;
+  std::uint64_t scrub_rate_bytes_per_s = limits::scrub_rate_default;  ///< 0: no scrub
   std::string boot_id_file = "/proc/sys/kernel/random/boot_id";
 };
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mutation.h"
 #include "disk/copy.h"
+#include "ukai/block_store.h"
 
 namespace ukai {
 namespace {
@@ -194,6 +195,7 @@ Task<Result<>> BlockIo::after_failures(BlockIndex block, std::vector<Answer> ans
   std::vector<std::size_t> failed;
   std::string reason;
   std::optional<Error> final_word;
+  std::optional<Error> refusal;  // the replica is damaged there, and has changed nothing
   bool passing = false;
   for (const Answer& answer : answers) {
     if (answer.reply.ok) continue;
@@ -203,6 +205,8 @@ Task<Result<>> BlockIo::after_failures(BlockIndex block, std::vector<Answer> ans
     const Code code = answer.reply.code;
     if (code == Code::no_space || code == Code::io || code == Code::invalid) {
       final_word = Error{code, answer.reply.what};
+    } else if (code == Code::corrupt) {
+      refusal = Error{Code::corrupt, io_error(block, answer.reply.what).what};
     } else {
       passing = true;
     }
@@ -214,15 +218,36 @@ Task<Result<>> BlockIo::after_failures(BlockIndex block, std::vector<Answer> ans
     again = !held_in_sync(block, answers);
     co_return Unit{};
   }
-  const bool taken = std::any_of(answers.begin(), answers.end(),
-                                 [](const Answer& answer) { return answer.reply.ok; });
+  if (!final_word) final_word = refusal;
+  const bool taken = std::any_of(answers.begin(), answers.end(), [](const Answer& answer) {
+    return answer.reply.ok && answer.target.required;
+  });
   again = taken || passing || !final_word;
-  if (!again) co_return *final_word;
-  co_return Unit{};
+  if (again) co_return Unit{};
+  // A replica that is being healed and took what the guest is told has failed must be compared.
+  for (const Answer& answer : answers) {
+    if (!answer.reply.ok) continue;
+    const Error differs{Code::stale, "it took a change that the replicas in sync refused"};
+    core_.session_failed(answer.target.index, answer.target.session, differs);
+  }
+  co_return *final_word;
+}
+
+/// A change of a part of a unit needs the rest of it. A replica that is damaged there has refused
+/// and changed nothing: it gets the unit from another one, and then the change once more.
+Task<void> BlockIo::mend_refusals(BlockPart part, IoRequest request, std::vector<Answer>& answers) {
+  for (Answer& answer : answers) {
+    if (answer.reply.ok || answer.reply.code != Code::corrupt) continue;
+    const BlockPart units = Repairer::whole_units(part);
+    const auto repaired = co_await repairer_.repair_held(units, answer.target.index);
+    if (!repaired || repaired->repaired == 0) continue;
+    answer.reply = co_await send_to(core_, request, answer.target);
+  }
 }
 
 Task<Result<>> BlockIo::change(BlockPart part, IoOp op, Payload data) {
-  const ByteRange range = core_.geometry().range_of(part);
+  // Whole units: their checksums have one order as well, and a repair may copy them.
+  const ByteRange range = core_.geometry().range_of(Repairer::whole_units(part));
   const TimePoint deadline = core_.now() + core_.options.io_wait;
   // 1. Overlapping changes have one order on all replicas.
   const auto mode =
@@ -253,6 +278,7 @@ Task<Result<>> BlockIo::change(BlockPart part, IoOp op, Payload data) {
     }
     sent = true;
     auto answers = co_await send_to_all(core_, request, std::move(go->targets));
+    co_await mend_refusals(part, request, answers);
     if (count_applied(answers)) co_return Unit{};
     // 4. Who failed is durably set aside before the guest hears "done".
     bool again = false;
@@ -313,6 +339,43 @@ Task<Result<Payload>> BlockIo::extents(BlockIndex block) {
   co_return co_await read_locked(part, IoOp::extents);
 }
 
+/// No replica has all of it undamaged: perhaps one has the one half and another the other.
+Task<Result<Payload>> BlockIo::read_halves(BlockPart part) {
+  constexpr std::uint32_t unit = BlockStore::unit_bytes;
+  const std::uint32_t end = part.offset_bytes + part.length_bytes;
+  const std::uint32_t middle = (part.offset_bytes + part.length_bytes / 2 + unit - 1) / unit * unit;
+  BlockPart first = part;
+  first.length_bytes = std::min(middle, end) - part.offset_bytes;
+  BlockPart second = part;
+  second.offset_bytes = part.offset_bytes + first.length_bytes;
+  second.length_bytes = end - second.offset_bytes;
+  if (second.length_bytes == 0) {  // within two units, and more of it in the first
+    first.length_bytes = unit - part.offset_bytes % unit;
+    second.offset_bytes = part.offset_bytes + first.length_bytes;
+    second.length_bytes = end - second.offset_bytes;
+  }
+  auto data = co_await read_locked(first, IoOp::read);
+  if (!data.ok()) co_return data;
+  auto rest = co_await read_locked(second, IoOp::read);
+  if (!rest.ok()) co_return rest;
+  data->append(*rest);
+  co_return data;
+}
+
+Error BlockIo::damaged_everywhere(BlockPart part, const std::vector<std::size_t>& members) {
+  for (std::size_t index : members) repairer_.report(part, index, "no good replica");
+  core_.counters.damaged_units += members.size();
+  return io_error(part.block,
+                  fmt::format("bytes {}..{} are damaged on every replica", part.offset_bytes,
+                              part.offset_bytes + part.length_bytes));
+}
+
+std::size_t BlockIo::in_sync_count(BlockIndex block) {
+  const auto view = core_.map.find(block);
+  std::lock_guard lock(core_.mutex);
+  return core_.members.in_sync(view->locations(block)).size();
+}
+
 Task<Result<Payload>> BlockIo::read_locked(BlockPart part, IoOp op) {
   const TimePoint deadline = core_.now() + core_.options.io_wait;
   IoRequest request;
@@ -321,28 +384,51 @@ Task<Result<Payload>> BlockIo::read_locked(BlockPart part, IoOp op) {
   request.offset_bytes = part.offset_bytes;
   request.length_bytes = part.length_bytes;
   for (;;) {
+    const std::uint64_t ticket = core_.changed.ticket();
     auto go = co_await next_plan(part.block, false, deadline);
     if (!go) co_return go.error();
     {
       std::lock_guard lock(core_.mutex);
       request.generation = Generation{core_.entry.record.generation()};
     }
-    std::optional<Error> damaged;
+    std::optional<Error> final_word;
+    std::vector<std::size_t> damaged;
     for (std::size_t i = 0; i < go->targets.size(); ++i) {
       const Target& target = go->targets[i];
+      // A hedge may have been told already.
+      if (std::find(damaged.begin(), damaged.end(), target.index) != damaged.end()) continue;
       IoReply reply;
       if (op == IoOp::read && i + 1 < go->targets.size()) {
-        reply = co_await hedged_.read(request, target, go->targets[i + 1]);
+        HedgedReads::Outcome outcome = co_await hedged_.read(request, target, go->targets[i + 1]);
+        damaged.insert(damaged.end(), outcome.damaged.begin(), outcome.damaged.end());
+        reply = std::move(outcome.reply);
       } else {
         reply = co_await send_to(core_, request, target);
+        if (!reply.ok && reply.code == Code::corrupt) damaged.push_back(target.index);
       }
-      if (reply.ok) co_return std::move(reply.data);
-      if (!ends_session(reply.code)) damaged = Error{reply.code, reply.what};
+      if (reply.ok) {
+        if (!damaged.empty()) core_.tasks.spawn(repairer_.repair_later(part, damaged));
+        co_return std::move(reply.data);
+      }
+      if (reply.code != Code::corrupt && !ends_session(reply.code)) {
+        final_word = Error{reply.code, reply.what};
+      }
       log::warn("event=read_failed disk={} block={} node={} what=\"{}\"", core_.name(),
                 raw(part.block), core_.replicas[target.index]->node.str(), reply.what);
     }
+    if (!damaged.empty() && damaged.size() == go->targets.size()) {
+      if (Repairer::whole_units(part).length_bytes > BlockStore::unit_bytes) {
+        co_return co_await read_halves(part);
+      }
+      // One that cannot be asked now may have it: it is waited for, as when it were the only one.
+      if (in_sync_count(part.block) <= damaged.size() || core_.now() >= deadline) {
+        co_return damaged_everywhere(part, damaged);
+      }
+      co_await core_.changed.wait(ticket, deadline);
+      continue;
+    }
     // Every replica answered that it cannot: waiting will not change that.
-    if (damaged) co_return *damaged;
+    if (final_word) co_return *final_word;
     if (core_.now() >= deadline) co_return io_error(part.block, "no in-sync replica answers");
   }
 }

@@ -8,6 +8,7 @@
 #include "disk/epoch_confirmation.h"
 #include "disk/hedged_reads.h"
 #include "disk/membership.h"
+#include "disk/repair.h"
 #include "disk/requests.h"
 
 namespace ukai {
@@ -16,8 +17,12 @@ namespace ukai {
 /// (design.md rules 2, 4, 5; protocol.md "Reads").
 class BlockIo {
  public:
-  BlockIo(DiskCore& core, Membership& membership)
-      : core_(core), membership_(membership), hedged_(core), confirmation_(core) {}
+  BlockIo(DiskCore& core, Membership& membership, Repairer& repairer)
+      : core_(core),
+        membership_(membership),
+        repairer_(repairer),
+        hedged_(core, repairer),
+        confirmation_(core) {}
 
   Task<Result<Payload>> read(BlockPart part);
   /// `op` is write (data: part.length_bytes bytes) or zero (no data).
@@ -46,12 +51,17 @@ class BlockIo {
   bool count_applied(const std::vector<Answer>& answers);
   bool held_in_sync(BlockIndex block, const std::vector<Answer>& answers);
   Task<Result<>> after_failures(BlockIndex block, std::vector<Answer> answers, bool& again);
+  Task<void> mend_refusals(BlockPart part, IoRequest request, std::vector<Answer>& answers);
   Task<Result<Payload>> read_locked(BlockPart part, IoOp op);
+  Task<Result<Payload>> read_halves(BlockPart part);
+  Error damaged_everywhere(BlockPart part, const std::vector<std::size_t>& members);
+  std::size_t in_sync_count(BlockIndex block);
   Task<void> settle(BlockIndex block, RangeLocks::Guard guard);
   Error io_error(BlockIndex block, std::string_view why);
 
   DiskCore& core_;
   Membership& membership_;
+  Repairer& repairer_;
   HedgedReads hedged_;
   EpochConfirmation confirmation_;
 };

@@ -96,6 +96,8 @@ Connector::Fenced Connector::take_fence(std::size_t index, const pb::FenceReply&
   Fenced out;
   out.ok = true;
   out.first = !replica.fenced;
+  out.restarted = !out.first && replica.incarnation != reply.incarnation();
+  replica.incarnation = reply.incarnation();
   if (out.first) replica.fenced_first = core_.now();
   out.had_active = reply.active_count() > 0;
   const bool rebooted = !replica.boot_id.empty() && replica.boot_id != reply.boot_id();
@@ -108,7 +110,7 @@ Connector::Fenced Connector::take_fence(std::size_t index, const pb::FenceReply&
   replica.fenced = true;
   replica.boot_id = reply.boot_id();
   if (out.crashed) void_healing_locked(index);
-  if (mutated(Mutation::trusts_after_power_loss)) out.crashed = false;
+  if (mutated(Mutation::trusts_after_power_loss)) out.crashed = out.restarted = false;
   return out;
 }
 
@@ -261,7 +263,8 @@ Task<Result<>> Connector::reconcile_block(BlockVersion version) {
     if (open.size() < 2) co_return Unit{};
     std::vector<std::size_t> failed;
     for (std::size_t i = 1; i < open.size() && failed.empty(); ++i) {
-      const auto copied = co_await copy_block(core_, version, open[0], open[i]);
+      const auto copied =
+          co_await copy_despite_damage(core_, version, open[0], open[i], BlockHold::held);
       if (!copied.ok) failed.push_back(copied.target_failed ? open[i] : open[0]);
     }
     if (failed.empty()) co_return Unit{};
@@ -326,7 +329,7 @@ Task<bool> Connector::admit(std::size_t index, Fenced fenced) {
     std::vector<std::size_t> crashed{index};
     auto marked = co_await membership_.ensure_missing(crashed, "its machine crashed");
     if (!marked) co_return false;
-  } else if (!missing && fenced.first && !co_await join_late(index)) {
+  } else if (!missing && (fenced.first || fenced.restarted) && !co_await join_late(index)) {
     set_state(index, Replica::State::closed);
     co_return false;
   }
@@ -339,7 +342,9 @@ Task<bool> Connector::admit(std::size_t index, Fenced fenced) {
 /// on it, but it may hold writes of the last holder that never were, or lack such that the others
 /// hold. The blocks of its log and of theirs are made equal to what is being served. (One that only
 /// lost its session holds nothing of that kind: changes of ours that have not ended keep their
-/// ranges locked until they have.)
+/// ranges locked until they have.) One whose process was restarted takes what it finds in the
+/// blocks of its log for what was written there (node/torn.cpp), and is compared in these for that
+/// reason.
 Task<bool> Connector::join_late(std::size_t index) {
   auto active = co_await active_of(index);
   if (!active) co_return false;
@@ -361,7 +366,8 @@ Task<bool> Connector::join_late(std::size_t index) {
     if (!guard.holds()) co_return false;
     const auto source = source_for(core_, version.block, index);
     if (!source) continue;
-    const auto copied = co_await copy_block(core_, version, *source, index);
+    const auto copied =
+        co_await copy_despite_damage(core_, version, *source, index, BlockHold::held);
     if (!copied.ok) co_return false;
   }
   co_return true;

@@ -33,8 +33,9 @@ class Connector {
  private:
   struct Fenced {
     bool ok = false;
-    bool first = false;    ///< under this epoch
-    bool crashed = false;  ///< acknowledged changes may be lost on it
+    bool first = false;      ///< under this epoch
+    bool restarted = false;  ///< another process answers than did last time
+    bool crashed = false;    ///< acknowledged changes may be lost on it
     bool had_active = false;
   };
   enum class Need { nothing, session, healing, end };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "disk/repair.h"
 #include "disk/requests.h"
 
 namespace ukai {
@@ -18,9 +19,12 @@ std::vector<BlockVersion> versions_in(const pb::DirtyListReply& spans, const Geo
   return out;
 }
 
-Task<CopyOutcome> copy_block(DiskCore& core, BlockVersion version, std::size_t source,
-                             std::size_t target) {
+namespace {
+
+Task<CopyOutcome> pull(DiskCore& core, BlockVersion version, std::size_t source, std::size_t target,
+                       bool damage_too) {
   pb::PullRequest request;
+  request.set_damage_too(damage_too);
   std::shared_ptr<NodeLink> link;
   Session target_session{};
   Session source_session{};
@@ -54,11 +58,50 @@ Task<CopyOutcome> copy_block(DiskCore& core, BlockVersion version, std::size_t s
     co_return out;
   }
   out.error = reply.error();
+  out.damaged = out.error.code == Code::corrupt;
   // Which of the two failed? Both are asked; a side that does not answer loses its session.
   const bool target_fine = co_await ping(core, target, target_session);
   co_await ping(core, source, source_session);
   out.target_failed = !target_fine || out.error.code == Code::no_space;
   co_return out;
+}
+
+Task<void> repair_source(DiskCore& core, BlockIndex block, std::size_t source, BlockHold hold) {
+  Repairer repairer(core);
+  const auto size = static_cast<std::uint32_t>(core.geometry().range_of(block).size_bytes());
+  BlockPart part;
+  part.block = block;
+  const std::vector<std::size_t> members{source};
+  while (part.offset_bytes < size) {
+    part.length_bytes = std::min(size - part.offset_bytes, limits::io_bytes_max);
+    // What cannot be repaired is told by the next pull.
+    if (hold == BlockHold::held) {
+      static_cast<void>(co_await repairer.repair_held(part, source));
+    } else {
+      static_cast<void>(co_await repairer.repair(part, members));
+    }
+    part.offset_bytes += part.length_bytes;
+  }
+}
+
+}  // namespace
+
+Task<CopyOutcome> copy_block(DiskCore& core, BlockVersion version, std::size_t source,
+                             std::size_t target) {
+  co_return co_await pull(core, version, source, target, false);
+}
+
+Task<CopyOutcome> copy_despite_damage(DiskCore& core, BlockVersion version, std::size_t source,
+                                      std::size_t target, BlockHold hold) {
+  CopyOutcome out = co_await pull(core, version, source, target, false);
+  if (!out.damaged) co_return out;
+  Generation head{};
+  {
+    std::lock_guard lock(core.mutex);
+    head = Generation{core.entry.record.generation()};
+  }
+  if (version.generation == head) co_await repair_source(core, version.block, source, hold);
+  co_return co_await pull(core, version, source, target, true);
 }
 
 std::optional<std::size_t> source_for(DiskCore& core, BlockIndex block, std::size_t except) {

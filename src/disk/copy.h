@@ -22,6 +22,7 @@ std::vector<BlockVersion> versions_in(const pb::DirtyListReply& spans, const Geo
 struct CopyOutcome {
   bool ok = false;
   bool target_failed = false;  ///< else the source did, or both sides are away
+  bool damaged = false;        ///< the source has data that does not fit its checksum
   Error error{Code::io, ""};
   std::uint64_t bytes_fetched = 0;
 };
@@ -31,6 +32,13 @@ struct CopyOutcome {
 /// out to be broken are ended.
 Task<CopyOutcome> copy_block(DiskCore& core, BlockVersion version, std::size_t source,
                              std::size_t target);
+
+enum class BlockHold { free, held };  ///< does the caller keep changes of the block out?
+
+/// The same. What is damaged at the source is repaired first, from whatever replica in sync has it;
+/// what none has is damaged at the target as well, and keeps nothing else from being copied.
+Task<CopyOutcome> copy_despite_damage(DiskCore& core, BlockVersion version, std::size_t source,
+                                      std::size_t target, BlockHold hold);
 
 /// The open member nearest to this host whose replica of `block` is in sync, `except` aside.
 /// The block's map segment is loaded.

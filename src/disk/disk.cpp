@@ -23,7 +23,8 @@ Disk::Disk(DiskServices services, DiskOptions options, Catalog::Taken taken, con
       membership_(core_),
       connector_(core_, membership_),
       healer_(core_, membership_, connector_),
-      io_(core_, membership_),
+      repairer_(core_),
+      io_(core_, membership_, repairer_),
       flusher_(core_, membership_, connector_),
       pace_(core_, membership_, flusher_) {}
 
@@ -217,6 +218,8 @@ pb::DiskStatusInfo Disk::status() {
   out->set_hedged_reads(counters.hedged_reads);
   counters.read_sizes.fill(*out->mutable_read_sizes());
   counters.write_sizes.fill(*out->mutable_write_sizes());
+  out->set_damaged_units(counters.damaged_units);
+  out->set_repaired_units(counters.repaired_units);
   return info;
 }
 

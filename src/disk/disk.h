@@ -11,6 +11,7 @@
 #include "disk/healer.h"
 #include "disk/membership.h"
 #include "disk/pace_watch.h"
+#include "disk/repair.h"
 
 namespace ukai {
 
@@ -45,6 +46,9 @@ class Disk {
   /// Compares all in-sync replicas of every block; each block is still while it is compared.
   Task<Result<>> verify(std::function<bool(const pb::VerifyProgress&)> progress);
 
+  /// Checks every replica of every block against its checksums, and repairs what it can.
+  Task<Result<>> scrub(std::function<bool(const pb::ScrubProgress&)> progress);
+
   DiskId id() const { return core_.id; }
   const Lease& lease() const { return core_.lease; }
   Geometry geometry() { return core_.geometry(); }
@@ -67,10 +71,14 @@ class Disk {
   Task<Result<bool>> compare_block(BlockIndex block, pb::Difference& difference);
   Task<Result<bool>> block_differs(BlockIndex block, pb::Difference& difference);
 
+  Task<Result<Repairer::Outcome>> scrub_block(BlockIndex block);
+  Task<Result<Repairer::Outcome>> scrub_part(BlockPart part);
+
   DiskCore core_;
   Membership membership_;
   Connector connector_;
   Healer healer_;
+  Repairer repairer_;
   BlockIo io_;
   Flusher flusher_;
   PaceWatch pace_;

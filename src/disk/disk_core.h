@@ -62,6 +62,7 @@ struct Replica {
   std::uint64_t last_session = 0;  ///< largest number ever used here under this epoch
   bool fenced = false;             ///< under this epoch, at least once
   std::string boot_id;             ///< at the last fence by this host; empty: there was none
+  std::uint64_t incarnation = 0;   ///< of the process that answered the last fence
   std::uint64_t forward_from = 0;  ///< while healing: this sequence and later go there too
   bool healing = false;            ///< missing, and receives all new writes while it is copied to
   bool presenting = false;         ///< ZooKeeper is told that it is present: it may be, from now on
@@ -104,6 +105,7 @@ struct DiskCounters {
   std::atomic<std::uint64_t> read_errors{0}, write_errors{0};
   std::atomic<std::uint64_t> healed_blocks{0}, healed_bytes{0};
   SizeHistogram read_sizes, write_sizes;
+  std::atomic<std::uint64_t> damaged_units{0}, repaired_units{0};  ///< 4 KiB each
 };
 
 /// What the parts of an attached disk share: one grant of its lease, one epoch.

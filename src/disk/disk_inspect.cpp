@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// What the operator asks of an attached disk as a whole: sync and verify.
+// What the operator asks of an attached disk as a whole: sync, verify and scrub.
 #include <algorithm>
 
 #include "disk/disk.h"
@@ -101,14 +101,20 @@ Task<Result<bool>> Disk::compare_block(BlockIndex block, pb::Difference& differe
     }
   }
   auto hashes = co_await gather(std::move(asking));
+  std::optional<std::string> first;
   for (std::size_t i = 0; i < hashes.size(); ++i) {
+    if (hashes[i].failed_with(Code::corrupt)) {
+      difference.add_nodes(names[i]);  // damaged: it has no content that could be equal
+      continue;
+    }
     if (!hashes[i]) {
       if (ends_session(hashes[i].code())) {
         core_.session_failed(asked[i].first, asked[i].second, hashes[i].error());
       }
       co_return Error{hashes[i].code(), "node " + names[i] + ": " + hashes[i].error().what};
     }
-    if (hashes[i]->hashes() != hashes[0]->hashes()) difference.add_nodes(names[i]);
+    if (!first) first = hashes[i]->hashes();
+    if (hashes[i]->hashes() != *first) difference.add_nodes(names[i]);
   }
   difference.set_block(raw(block));
   co_return difference.nodes_size() > 0;
@@ -135,6 +141,92 @@ Task<Result<>> Disk::verify(std::function<bool(const pb::VerifyProgress&)> progr
     if (end % verify_report_blocks != 0 && end != total) continue;
     if (!progress(report)) co_return Error{Code::shut_down, "the caller went away"};
     report.clear_differences();
+  }
+  co_return Unit{};
+}
+
+/// On every in-sync replica. Nothing is held while they are looked at: a node keeps changes of what
+/// it checks apart by itself.
+Task<Result<Repairer::Outcome>> Disk::scrub_part(BlockPart part) {
+  const TimePoint deadline = core_.now() + verify_patience;
+  Repairer::Outcome total;
+  std::vector<std::size_t> members;
+  const auto view = core_.map.find(part.block);
+  {
+    std::lock_guard lock(core_.mutex);
+    members = core_.members.in_sync(view->locations(part.block));
+  }
+  for (std::size_t i = 0; i < members.size();) {
+    const std::uint64_t ticket = core_.changed.ticket();
+    auto bad = co_await repairer_.look(part, members[i]);
+    if (bad.ok() && bad->empty()) {
+      ++i;
+      continue;
+    }
+    if (bad.ok()) {
+      std::vector<std::size_t> one{members[i]};
+      auto repaired = co_await repairer_.repair(part, one);
+      if (repaired.ok() && !repaired->undecided) {
+        total.damaged += repaired->damaged;
+        total.repaired += repaired->repaired;
+        ++i;
+        continue;
+      }
+      if (repaired.ok()) {  // the rest is looked at again
+        total.damaged += repaired->repaired;
+        total.repaired += repaired->repaired;
+        bad = Error{Code::unreachable, "a node with a good replica cannot be asked"};
+      } else {
+        bad = repaired.error();
+      }
+    }
+    // A node that has just lost its session gets it back within moments.
+    if (core_.stop_reason() || core_.now() >= deadline) co_return bad.error();
+    co_await core_.changed.wait(ticket, core_.now() + report_interval);
+    std::lock_guard lock(core_.mutex);
+    if (core_.members.missing(members[i])) ++i;  // it is healed instead
+  }
+  co_return total;
+}
+
+Task<Result<Repairer::Outcome>> Disk::scrub_block(BlockIndex block) {
+  auto view = co_await core_.map.load(block, core_.geometry());
+  if (!view) co_return view.error();
+  Repairer::Outcome total;
+  const auto size = static_cast<std::uint32_t>(core_.geometry().range_of(block).size_bytes());
+  BlockPart part;
+  part.block = block;
+  while (part.offset_bytes < size) {
+    part.length_bytes = std::min(size - part.offset_bytes, limits::io_bytes_max);
+    auto done = co_await scrub_part(part);
+    if (!done) co_return done.error();
+    total.damaged += done->damaged;
+    total.repaired += done->repaired;
+    part.offset_bytes += part.length_bytes;
+  }
+  co_return total;
+}
+
+Task<Result<>> Disk::scrub(std::function<bool(const pb::ScrubProgress&)> progress) {
+  const std::uint64_t total = core_.geometry().block_count();
+  pb::ScrubProgress report;
+  report.set_blocks_total(total);
+  for (std::uint64_t first = 0; first < total; first += verify_parallel) {
+    const std::uint64_t end = std::min<std::uint64_t>(first + verify_parallel, total);
+    std::vector<Task<Result<Repairer::Outcome>>> batch;
+    for (std::uint64_t block = first; block < end; ++block) {
+      batch.push_back(scrub_block(BlockIndex{block}));
+    }
+    auto answers = co_await gather(std::move(batch));
+    for (const auto& answer : answers) {
+      if (!answer) co_return answer.error();
+      report.set_damaged_units(report.damaged_units() + answer->damaged);
+      report.set_repaired_units(report.repaired_units() + answer->repaired);
+    }
+    report.set_blocks_done(end);
+    report.set_finished(end == total);
+    if (end % verify_report_blocks != 0 && end != total) continue;
+    if (!progress(report)) co_return Error{Code::shut_down, "the caller went away"};
   }
   co_return Unit{};
 }

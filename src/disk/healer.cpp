@@ -223,7 +223,8 @@ Task<bool> Healer::copy_some(std::shared_ptr<Attempt> attempt) {
       auto held = core_.locks.acquire(range, RangeLocks::Mode::exclusive, patience);
       std::optional<RangeLocks::Guard> guard;
       if (holds) guard.emplace(co_await std::move(held));
-      const auto outcome = co_await copy_block(core_, version, *source, attempt->index);
+      const auto outcome =
+          co_await copy_despite_damage(core_, version, *source, attempt->index, BlockHold::free);
       copied = outcome.ok;
       if (!copied) {
         log::warn("event=heal_failed disk={} node={} block={} what=\"{}\"", core_.name(),

@@ -17,18 +17,26 @@ constexpr Duration watch_pause = 2ms;  // how late a second request may be
 /// One read: the first good answer wins, or the last bad one.
 struct HedgedReads::Race {
   std::mutex mutex;
-  int under_way = 1;     // by mutex
-  bool decided = false;  // by mutex
-  OneShot<IoReply> winner;
+  int under_way = 1;                 // by mutex
+  bool decided = false;              // by mutex
+  std::vector<std::size_t> damaged;  // by mutex
+  OneShot<Outcome> winner;
 
-  void arrive(IoReply reply) {
+  /// False: it comes too late to be in the outcome.
+  bool arrive(std::size_t member, IoReply reply) {
+    Outcome outcome;
     {
       std::lock_guard lock(mutex);
       --under_way;
-      if (decided || (!reply.ok && under_way > 0)) return;
+      if (decided) return false;
+      if (!reply.ok && reply.code == Code::corrupt) damaged.push_back(member);
+      if (!reply.ok && under_way > 0) return true;
       decided = true;
+      outcome.damaged = damaged;
     }
-    winner.resolve(std::move(reply));
+    outcome.reply = std::move(reply);
+    winner.resolve(std::move(outcome));
+    return true;
   }
   bool enter() {
     std::lock_guard lock(mutex);
@@ -41,16 +49,18 @@ struct HedgedReads::Race {
   }
 };
 
-HedgedReads::HedgedReads(DiskCore& core)
-    : core_(core), latencies_(core.replicas.size()), budget_(budget_max) {}
+HedgedReads::HedgedReads(DiskCore& core, Repairer& repairer)
+    : core_(core), repairer_(repairer), latencies_(core.replicas.size()), budget_(budget_max) {}
 
-Task<IoReply> HedgedReads::read(IoRequest request, Target first, Target second) {
+Task<HedgedReads::Outcome> HedgedReads::read(IoRequest request, Target first, Target second) {
   auto race = std::make_shared<Race>();
-  OneShot<IoReply> winner = race->winner;
+  OneShot<Outcome> winner = race->winner;
   Waiting waiting{race, core_.now(), request, std::move(second)};
   const std::size_t index = first.index;
   if (!ask(race, std::move(request), std::move(first))) {
-    co_return IoReply::failed(Code::shut_down, "the disk is being detached");
+    Outcome ended;
+    ended.reply = IoReply::failed(Code::shut_down, "the disk is being detached");
+    co_return ended;
   }
   {
     std::lock_guard lock(mutex_);
@@ -68,12 +78,19 @@ bool HedgedReads::ask(std::shared_ptr<Race> race, IoRequest request, Target targ
 Task<void> HedgedReads::ask_one(std::shared_ptr<Race> race, IoRequest request, Target target) {
   const TimePoint begin = core_.now();
   const std::size_t index = target.index;
+  BlockPart part;
+  part.block = request.block;
+  part.offset_bytes = static_cast<std::uint32_t>(request.offset_bytes);
+  part.length_bytes = request.length_bytes;
   IoReply reply = co_await send_to(core_, std::move(request), std::move(target));
+  const bool is_damaged = !reply.ok && reply.code == Code::corrupt;
   {
     std::lock_guard lock(mutex_);
     latencies_[index].add(core_.now() - begin);
   }
-  race->arrive(std::move(reply));
+  if (race->arrive(index, std::move(reply)) || !is_damaged) co_return;
+  std::vector<std::size_t> member{index};
+  co_await repairer_.repair_later(part, std::move(member));
 }
 
 void HedgedReads::wait_for(Waiting waiting) {
@@ -91,9 +108,10 @@ Task<void> HedgedReads::watch() {
     co_await sleep_for(core_.services.scheduler, watch_pause);
     for (Waiting& due : take_due()) {
       if (!due.race->enter()) continue;
+      const std::size_t member = due.second.index;
       core_.counters.hedged_reads += 1;
       if (!ask(due.race, std::move(due.request), std::move(due.second))) {
-        due.race->arrive(IoReply::failed(Code::shut_down, "the disk is being detached"));
+        due.race->arrive(member, IoReply::failed(Code::shut_down, "the disk is being detached"));
       }
     }
     std::lock_guard lock(mutex_);

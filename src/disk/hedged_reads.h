@@ -6,6 +6,7 @@
 
 #include "disk/disk_core.h"
 #include "disk/latency_quantile.h"
+#include "disk/repair.h"
 #include "disk/requests.h"
 
 namespace ukai {
@@ -17,10 +18,17 @@ namespace ukai {
 /// Threads: safe from any. What it starts runs in the core's task scope.
 class HedgedReads {
  public:
-  explicit HedgedReads(DiskCore& core);
+  HedgedReads(DiskCore& core, Repairer& repairer);
+
+  struct Outcome {
+    IoReply reply;
+    /// Members whose data does not fit its checksum. One that says so after the other one's answer
+    /// has counted is not here: it is repaired from here.
+    std::vector<std::size_t> damaged;
+  };
 
   /// Both targets are in sync and cannot change in this range meanwhile.
-  Task<IoReply> read(IoRequest request, Target first, Target second);
+  Task<Outcome> read(IoRequest request, Target first, Target second);
 
  private:
   struct Race;
@@ -38,6 +46,7 @@ class HedgedReads {
   std::vector<Waiting> take_due();
 
   DiskCore& core_;
+  Repairer& repairer_;
   std::mutex mutex_;
   std::vector<LatencyQuantile> latencies_;  ///< by mutex_; of each member
   std::vector<Waiting> waiting_;            ///< by mutex_; some may have their answer already

@@ -46,6 +46,8 @@ class RealHostDisks final : public HostDisks {
                            std::function<bool(const pb::SyncProgress&)> progress) override;
   Task<Result<>> verify_disk(pb::VerifyDiskRequest request,
                              std::function<bool(const pb::VerifyProgress&)> progress) override;
+  Task<Result<>> scrub_disk(pb::ScrubDiskRequest request,
+                            std::function<bool(const pb::ScrubProgress&)> progress) override;
   void serve_reader(IoRequest request, std::function<void(IoReply)> done) override;
   Task<void> shut_down() override;
 
@@ -309,6 +311,17 @@ Task<Result<>> RealHostDisks::verify_disk(pb::VerifyDiskRequest request,
   auto disk = co_await (*attached)->hold(std::nullopt);
   if (!disk) co_return disk.error();
   co_return co_await (*disk)->verify(std::move(progress));
+}
+
+Task<Result<>> RealHostDisks::scrub_disk(pb::ScrubDiskRequest request,
+                                         std::function<bool(const pb::ScrubProgress&)> progress) {
+  auto attached = co_await attach_by_id(request.disk_id());
+  if (!attached) co_return attached.error();
+  auto borrowed = co_await open_handle(*attached, OpenMode::read_only, true);
+  if (!borrowed) co_return borrowed.error();
+  auto disk = co_await (*attached)->hold(std::nullopt);
+  if (!disk) co_return disk.error();
+  co_return co_await (*disk)->scrub(std::move(progress));
 }
 
 void RealHostDisks::serve_reader(IoRequest request, std::function<void(IoReply)> done) {

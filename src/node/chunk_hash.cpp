@@ -7,15 +7,12 @@
 #include <cstring>
 #include <memory>
 
+#include "store/unit_sums.h"
 #include "ukai/limits.h"
 
 namespace ukai {
 
-bool is_zero(std::span<const std::byte> data) {
-  // All bytes are equal when each equals its successor; memcmp does that at memory speed.
-  return data.empty() || (data[0] == std::byte{0} &&
-                          std::memcmp(data.data(), data.data() + 1, data.size() - 1) == 0);
-}
+bool is_zero(std::span<const std::byte> data) { return all_zero(data); }
 
 bool ChunkHasher::hole(Extent range) const {
   return std::none_of(extents_.begin(), extents_.end(), [&](const Extent& extent) {

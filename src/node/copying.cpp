@@ -30,13 +30,16 @@ class BlockPull {
  private:
   Result<> begin();
   Result<NodeCore::Admitted> step();
-  Task<Result<std::string>> source_hashes();
+  Task<Result<pb::HashReply>> source_hashes();
+  bool damaged_at_source(Extent chunk) const;
   ChunkHash source_hash(Extent chunk) const;
   Result<std::vector<Extent>> compare(std::uint32_t& at);
   Result<bool> same(Extent chunk);
   Result<> grow_zeros(Extent chunk);
   Result<> apply_zeros();
   Task<Result<>> fetch(std::vector<Extent> chunks);
+  Task<Result<>> fetch_units(Extent chunk);
+  Result<> give_up(Extent unit);
   Task<IoReply> read_source(Extent chunk);
   /// `data` empty: zeros.
   Result<> put(Extent range, const Payload& data);
@@ -52,7 +55,7 @@ class BlockPull {
   std::shared_ptr<BlockCopy> copy_;  // shared with the changes that take turns with it
   bool rewrite_ = false;
   std::vector<Extent> extents_;
-  std::string hashes_;
+  pb::HashReply hashes_;
   Extent zeros_;  // a run of chunks that become zeros, not applied yet
   TimePoint started_;
   pb::PullReply reply_;
@@ -141,7 +144,7 @@ Task<Result<pb::PullReply>> BlockPull::run() {
   co_return std::move(reply_);
 }
 
-Task<Result<std::string>> BlockPull::source_hashes() {
+Task<Result<pb::HashReply>> BlockPull::source_hashes() {
   pb::HashRequest request;
   *request.mutable_ref() = request_.ref();
   request.mutable_ref()->set_session(0);
@@ -149,30 +152,36 @@ Task<Result<std::string>> BlockPull::source_hashes() {
   request.set_generation(request_.generation());
   request.set_chunk(limits::copy_chunk_bytes);
   request.set_length(request_.length());
+  request.set_damage_too(request_.damage_too());
   auto reply = co_await source_->hash(std::move(request));
   if (!reply.ok()) co_return from_source(reply.code(), reply.error().what);
   const std::size_t chunks =
       (request_.length() + limits::copy_chunk_bytes - 1) / limits::copy_chunk_bytes;
   if (reply->hashes().size() != chunks * sizeof(ChunkHash))
     co_return from_source(Code::corrupt, "its hashes do not fit the block");
-  co_return std::move(*reply->mutable_hashes());
+  co_return std::move(*reply);
 }
 
 ChunkHash BlockPull::source_hash(Extent chunk) const {
   ChunkHash hash;
   std::memcpy(hash.data(),
-              hashes_.data() + chunk.begin_bytes / limits::copy_chunk_bytes * sizeof hash,
+              hashes_.hashes().data() + chunk.begin_bytes / limits::copy_chunk_bytes * sizeof hash,
               sizeof hash);
   return hash;
 }
 
+bool BlockPull::damaged_at_source(Extent chunk) const {
+  const auto& damaged = hashes_.damaged();
+  return std::find(damaged.begin(), damaged.end(), chunk.begin_bytes / limits::copy_chunk_bytes) !=
+         damaged.end();
+}
+
 Result<bool> BlockPull::same(Extent chunk) {
-  if (rewrite_) return false;
+  if (rewrite_ || damaged_at_source(chunk)) return false;
   const auto read = [this](Extent range) -> Result<Payload> {
     auto admitted = step();
     if (!admitted.ok()) return admitted.error();
-    auto data =
-        core_->store().read(key_, range.begin_bytes, range.end_bytes - range.begin_bytes, false);
+    auto data = core_->load(*disk_, key_, range);
     if (!data.ok()) return data.error();
     return std::move(**data);
   };
@@ -193,7 +202,7 @@ Result<std::vector<Extent>> BlockPull::compare(std::uint32_t& at) {
     auto equal = same(chunk);
     if (!equal.ok()) return equal.error();
     if (*equal) continue;
-    if (!is_zero(source_hash(chunk))) {
+    if (!is_zero(source_hash(chunk)) || damaged_at_source(chunk)) {
       wanted.push_back(chunk);
       continue;
     }
@@ -242,6 +251,11 @@ Task<Result<>> BlockPull::fetch(std::vector<Extent> chunks) {
   co_await hop(core_->scheduler());
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     const IoReply& reply = replies[i];
+    if (!reply.ok && reply.code == Code::corrupt && request_.damage_too()) {
+      auto done = co_await fetch_units(chunks[i]);
+      if (!done.ok()) co_return done;
+      continue;
+    }
     if (!reply.ok) co_return from_source(reply.code, reply.what);
     const std::uint32_t length = chunks[i].end_bytes - chunks[i].begin_bytes;
     if (reply.data.size() != length)
@@ -251,6 +265,31 @@ Task<Result<>> BlockPull::fetch(std::vector<Extent> chunks) {
     reply_.set_bytes_fetched(reply_.bytes_fetched() + length);
   }
   co_return Unit{};
+}
+
+/// Of a chunk that is damaged at the source: its good units, and the others are lost here as well.
+Task<Result<>> BlockPull::fetch_units(Extent chunk) {
+  for (std::uint32_t at = chunk.begin_bytes; at < chunk.end_bytes;) {
+    const Extent unit{at, std::min(chunk.end_bytes, at + BlockStore::unit_bytes)};
+    at = unit.end_bytes;
+    const IoReply reply = co_await read_source(unit);
+    co_await hop(core_->scheduler());
+    if (!reply.ok && reply.code != Code::corrupt) co_return from_source(reply.code, reply.what);
+    auto done = reply.ok ? put(unit, reply.data) : give_up(unit);
+    if (!done.ok()) co_return done;
+  }
+  co_return Unit{};
+}
+
+/// What was forwarded here meanwhile stands, if only for a part of the unit: the other part cannot
+/// be made up, and a change of a part was refused by the source.
+Result<> BlockPull::give_up(Extent unit) {
+  auto admitted = step();
+  if (!admitted.ok()) return admitted.error();
+  const std::lock_guard turn(copy_->mutex);
+  if (copy_->covered.uncovered(unit).empty()) return {};
+  reply_.set_lost_units(reply_.lost_units() + 1);
+  return core_->store().give_up(key_, unit);
 }
 
 Result<> BlockPull::put(Extent range, const Payload& data) {

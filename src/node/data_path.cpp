@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The data requests of a storage node: read, write, zero, flush, extents, ping.
+// The data requests of a storage node: read, write, zero, flush, extents, ping, check.
 #include <fmt/format.h>
 
 #include "base/log.h"
@@ -20,8 +20,9 @@ bool mutates(IoOp op) { return op == IoOp::write || op == IoOp::zero; }
 Result<> check_shape(const IoRequest& request) {
   switch (request.op) {
     case IoOp::read:
+    case IoOp::check:
       if (request.length_bytes > limits::io_bytes_max)
-        return Error{Code::invalid, fmt::format("a read of {} bytes is over the limit of {}",
+        return Error{Code::invalid, fmt::format("reading {} bytes is over the limit of {}",
                                                 request.length_bytes, limits::io_bytes_max)};
       break;
     case IoOp::write:
@@ -78,12 +79,13 @@ std::optional<IoReply> NodeCore::handle(const IoRequest& request, bool inline_on
   if (request.op == IoOp::read) return read(*disk, request, inline_only);
   if (mutates(request.op)) return change(*disk, request, inline_only);
   if (inline_only) return std::nullopt;
+  if (request.op == IoOp::check) return check(*disk, request);
   return extents(*disk, request);
 }
 
 std::optional<IoReply> NodeCore::read(DiskState& disk, const IoRequest& request, bool inline_only) {
-  auto data = store_.read(key_of(request), static_cast<std::uint32_t>(request.offset_bytes),
-                          request.length_bytes, inline_only);
+  const auto begin = static_cast<std::uint32_t>(request.offset_bytes);
+  auto data = load(disk, key_of(request), {begin, begin + request.length_bytes}, inline_only);
   if (!data.ok()) {
     if (mutated(Mutation::returns_damage) && data.failed_with(Code::corrupt))
       data = std::optional<Payload>(Payload::zeros(request.length_bytes));
@@ -139,7 +141,7 @@ std::optional<IoReply> NodeCore::change(DiskState& disk, const IoRequest& reques
     else if (!turn.try_lock())
       return std::nullopt;
   }
-  auto applied = apply(request);
+  auto applied = apply(disk, request);
   if (!applied.ok()) {
     complain(disk, applied.error());
     return IoReply::failed(applied.error());
@@ -150,14 +152,28 @@ std::optional<IoReply> NodeCore::change(DiskState& disk, const IoRequest& reques
   return IoReply{};
 }
 
-Result<> NodeCore::apply(const IoRequest& request) {
+Result<> NodeCore::apply_once(const IoRequest& request) {
   const auto offset = static_cast<std::uint32_t>(request.offset_bytes);
   if (request.op == IoOp::write) return store_.write(key_of(request), offset, request.data);
   return store_.zero(key_of(request), offset, request.length_bytes);
 }
 
 IoReply NodeCore::extents(DiskState& disk, const IoRequest& request) {
-  auto found = store_.extents(key_of(request));
+  return list_reply(disk, store_.extents(key_of(request)));
+}
+
+/// Which units of the range do not fit their checksums.
+IoReply NodeCore::check(DiskState& disk, const IoRequest& request) {
+  const auto begin = static_cast<std::uint32_t>(request.offset_bytes);
+  const Extent range{begin, begin + request.length_bytes};
+  if (disk.torn.contains({request.block, request.generation})) {
+    auto accepted = store_.accept(key_of(request), range);
+    if (!accepted.ok()) return IoReply::failed(accepted.error());
+  }
+  return list_reply(disk, store_.check(key_of(request), range));
+}
+
+IoReply NodeCore::list_reply(DiskState& disk, const Result<std::vector<Extent>>& found) {
   if (!found.ok()) {
     complain(disk, found.error());
     return IoReply::failed(found.error());

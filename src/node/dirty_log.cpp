@@ -333,6 +333,12 @@ std::vector<std::string> DirtyLog::accused() const {
   return out;
 }
 
+bool DirtyLog::is_active(LogKey key) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = entries_.find(key);
+  return at != entries_.end() && at->second.active;
+}
+
 std::vector<LogSpan> DirtyLog::missed_by(const std::string& member) const {
   const std::lock_guard lock(mutex_);
   const auto at = std::find(members_.begin(), members_.end(), member);

@@ -84,6 +84,7 @@ class DirtyLog {
 
   // -- never block
   std::vector<LogSpan> active() const;
+  bool is_active(LogKey key) const;
   std::vector<LogSpan> missed_by(const std::string& member) const;
   /// Members that lack something.
   std::vector<std::string> accused() const;

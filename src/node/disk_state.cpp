@@ -18,6 +18,46 @@ void raise_to(std::atomic<std::uint64_t>& value, std::uint64_t seen) {
   }
 }
 
+std::vector<LogKey> TornVersions::add(const std::vector<LogSpan>& spans) {
+  const std::lock_guard lock(mutex_);
+  std::vector<LogKey> added;
+  for (const LogSpan& span : spans) {
+    for (std::uint64_t block = raw(span.begin); block < raw(span.end); ++block) {
+      const LogKey key{BlockIndex{block}, span.generation};
+      if (keys_.insert(key).second) added.push_back(key);
+    }
+  }
+  return added;
+}
+
+void TornVersions::remove(LogKey key) {
+  const std::lock_guard lock(mutex_);
+  keys_.erase(key);
+}
+
+bool TornVersions::contains(LogKey key) const {
+  const std::lock_guard lock(mutex_);
+  return keys_.contains(key);
+}
+
+std::optional<LogKey> TornVersions::first() const {
+  const std::lock_guard lock(mutex_);
+  if (keys_.empty()) return std::nullopt;
+  return *keys_.begin();
+}
+
+bool TornVersions::begin_work() {
+  const std::lock_guard lock(mutex_);
+  if (working_ || keys_.empty()) return false;
+  working_ = true;
+  return true;
+}
+
+void TornVersions::end_work() {
+  const std::lock_guard lock(mutex_);
+  working_ = false;
+}
+
 std::string DiskState::text() const { return "disk " + (name.empty() ? id.to_string() : name); }
 
 Result<> DiskState::check(Epoch epoch, Session session) const {

@@ -2,7 +2,11 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
+#include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "node/copy_table.h"
 #include "node/dirty_log.h"
@@ -12,6 +16,27 @@
 #include "ukai/io.h"
 
 namespace ukai {
+
+/// Block versions whose data and checksums a crash may have torn apart: those that were active when
+/// this process first fenced the disk, or when a flush had failed. In these, and only in these,
+/// what does not fit its checksum is an unfinished write and no damage. Each stays in the log's
+/// active set until its checksums have been made to fit. Threads: safe from any.
+class TornVersions {
+ public:
+  /// The ones that are new here.
+  std::vector<LogKey> add(const std::vector<LogSpan>& spans);
+  void remove(LogKey key);
+  bool contains(LogKey key) const;
+  std::optional<LogKey> first() const;
+  /// True for one caller at a time, until end_work().
+  bool begin_work();
+  void end_work();
+
+ private:
+  mutable std::mutex mutex_;
+  std::set<LogKey> keys_;  // by mutex_
+  bool working_ = false;   // by mutex_
+};
 
 /// One disk as this node serves it: its session, what it has logged, the copies under way.
 ///
@@ -47,7 +72,8 @@ struct DiskState {
 
   bool session_loaded = false;  // by gate, as the following
   bool log_loaded = false;
-  bool admitted = false;  // fenced since this process started
+  bool suspected = false;  // the torn versions of this start are known
+  bool admitted = false;   // fenced since this process started
   bool deleted = false;
   SessionRecord record;
   std::string name;
@@ -59,6 +85,7 @@ struct DiskState {
   std::atomic<std::uint64_t> last_sequence{0};     ///< largest of the session
   std::atomic<std::int64_t> complain_again_ns{0};  ///< of the scheduler's time
   DirtyLog log;
+  TornVersions torn;
   CopyTable copies;
 };
 

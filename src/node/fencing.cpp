@@ -56,7 +56,7 @@ Result<pb::FenceReply> NodeCore::fence(const pb::FenceRequest& request) {
   const DiskRef disk = find_or_add(*id);
   // Waits for whatever is being applied; nothing new begins meanwhile.
   const std::unique_lock pass(disk->gate);
-  auto reply = fence_locked(*disk, request);
+  auto reply = fence_locked(disk, request);
   if (!reply.ok() && reply.code() != Code::stale) complain(*disk, reply.error());
   return reply;
 }
@@ -70,7 +70,9 @@ pb::FenceReply NodeCore::fence_reply(const SessionRecord& record, Epoch epoch_be
   return reply;
 }
 
-Result<pb::FenceReply> NodeCore::fence_locked(DiskState& disk, const pb::FenceRequest& request) {
+Result<pb::FenceReply> NodeCore::fence_locked(const DiskRef& disk_ref,
+                                              const pb::FenceRequest& request) {
+  DiskState& disk = *disk_ref;
   if (disk.deleted) return not_served(disk.id);
   // 1. Is it newer than all that was seen?
   auto loaded = disk.load_session();
@@ -129,6 +131,7 @@ Result<pb::FenceReply> NodeCore::fence_locked(DiskState& disk, const pb::FenceRe
   if (epoch != before.epoch) disk.last_sequence.store(0);
   disk.stopped.store(false);
   disk.admitted = true;
+  suspect_torn(disk_ref, record);
 
   reply.set_active_count(disk.log.counts().active);
   log::info("event=fenced disk={} holder={} epoch={} session={} crashed={} active={}", disk.name,

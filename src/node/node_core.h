@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,7 +16,7 @@ namespace ukai {
 /// What is behind a StorageNode: the functions of its header, one file for each kind of work
 /// (data_path, fencing, upkeep, copying). Outlives it as long as copies are under way, which end at
 /// their next step.
-class NodeCore {
+class NodeCore : public std::enable_shared_from_this<NodeCore> {
  public:
   NodeCore(BlockStore& store, Scheduler& scheduler, StorageNodeOptions options);
 
@@ -36,6 +37,14 @@ class NodeCore {
   // held.cpp
   Result<pb::HeldReply> held(const pb::HeldRequest& request);
   Result<> delete_disk(DiskId id);
+
+  // torn.cpp
+  /// As the store's read. What does not fit in a version that a crash may have torn is accepted.
+  Result<std::optional<Payload>> load(DiskState& disk, BlockKey key, Extent range,
+                                      bool ready_only = false);
+
+  // scrub.cpp
+  std::uint64_t scrub_step();
 
   /// Ends copies at their next step; returns when none is inside a step.
   void close();
@@ -62,6 +71,10 @@ class NodeCore {
     std::atomic<std::uint64_t> flushes{0};
     std::atomic<std::uint64_t> read_bytes{0};
     std::atomic<std::uint64_t> written_bytes{0};
+    std::atomic<std::uint64_t> damage_met{0};  ///< requests that met damage
+    std::atomic<std::uint64_t> scrubbed_bytes{0};
+    std::atomic<std::uint64_t> scrub_passes{0};
+    std::atomic<std::uint64_t> scrub_found_units{0};
   };
 
   DiskRef find(DiskId id);
@@ -70,22 +83,41 @@ class NodeCore {
 
   std::optional<IoReply> read(DiskState& disk, const IoRequest& request, bool inline_only);
   std::optional<IoReply> change(DiskState& disk, const IoRequest& request, bool inline_only);
-  Result<> apply(const IoRequest& request);
+  Result<> apply(DiskState& disk, const IoRequest& request);
+  Result<> apply_once(const IoRequest& request);
+  IoReply check(DiskState& disk, const IoRequest& request);
+  IoReply list_reply(DiskState& disk, const Result<std::vector<Extent>>& found);
   IoReply extents(DiskState& disk, const IoRequest& request);
   IoReply flush(DiskState& disk, const IoRequest& request);
   void flush_failed(DiskState& disk, const Error& error);
 
-  Result<pb::FenceReply> fence_locked(DiskState& disk, const pb::FenceRequest& request);
   pb::FenceReply fence_reply(const SessionRecord& record, Epoch epoch_before) const;
   Result<> add_held_disk(DiskId id, pb::HeldReply& reply);
   Result<std::vector<LogSpan>> held_spans(const pb::HeldRequest& request);
+  Result<pb::FenceReply> fence_locked(const DiskRef& disk_ref, const pb::FenceRequest& request);
+  void suspect_torn(const DiskRef& disk, const SessionRecord& record);
+  void accept_torn(const DiskRef& disk, LogKey key, std::uint32_t at);
+  Result<bool> accept_piece(DiskState& disk, LogKey key, std::uint32_t& at);
   Result<> clear_crash(DiskState& disk, const pb::CleanRequest& request);
+
+  /// Where the scrub of everything here has got to.
+  struct Scrub {
+    std::deque<DiskId> disks;
+    std::deque<BlockKey> blocks;
+    std::uint32_t at_bytes = 0;  // in the first of blocks
+    bool under_way = false;
+  };
+  bool scrub_begin();
+  std::uint64_t scrub_piece(DiskState& disk, BlockKey key);
 
   BlockStore& store_;
   Scheduler& scheduler_;
   const StorageNodeOptions options_;
   Counters counters_;
   std::atomic<bool> closed_{false};
+
+  std::mutex scrub_mutex_;
+  Scrub scrub_;  // by scrub_mutex_
 
   std::shared_mutex disks_mutex_;
   std::map<DiskId, DiskRef> disks_;  // by disks_mutex_

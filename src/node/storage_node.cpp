@@ -42,6 +42,8 @@ Result<pb::DiskUsageReply> StorageNode::disk_usage(const pb::DiskUsageRequest& r
   return core_->disk_usage(request);
 }
 
+std::uint64_t StorageNode::scrub_step() { return core_->scrub_step(); }
+
 pb::HealthReply StorageNode::health() { return core_->health(); }
 
 Result<pb::HeldReply> StorageNode::held(const pb::HeldRequest& request) {

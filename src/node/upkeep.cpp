@@ -184,7 +184,7 @@ Result<pb::HashReply> NodeCore::hash(const pb::HashRequest& request) {
   const auto read = [&](Extent range) -> Result<Payload> {
     auto admitted = admit(request.ref());
     if (!admitted.ok()) return admitted.error();
-    auto data = store_.read(key, range.begin_bytes, range.end_bytes - range.begin_bytes, false);
+    auto data = load(*admitted->disk, key, range);
     if (!data.ok()) return data.error();
     return std::move(**data);
   };
@@ -193,6 +193,10 @@ Result<pb::HashReply> NodeCore::hash(const pb::HashRequest& request) {
   for (std::uint32_t at = 0; at < request.length();) {
     const std::uint32_t end = at + std::min(chunk, request.length() - at);
     auto hash = hasher.hash({at, end});
+    if (request.damage_too() && hash.failed_with(Code::corrupt)) {
+      reply.add_damaged(at / chunk);
+      hash = ChunkHash{};
+    }
     if (!hash.ok()) return hash.error();
     reply.mutable_hashes()->append(hash->data(), hash->size());
     at = end;
@@ -247,6 +251,10 @@ pb::HealthReply NodeCore::health() {
   reply.set_flushes(counters_.flushes.load());
   reply.set_read_bytes(counters_.read_bytes.load());
   reply.set_written_bytes(counters_.written_bytes.load());
+  reply.set_damage_met(counters_.damage_met.load());
+  reply.set_scrubbed_bytes(counters_.scrubbed_bytes.load());
+  reply.set_scrub_passes(counters_.scrub_passes.load());
+  reply.set_scrub_found_units(counters_.scrub_found_units.load());
   return reply;
 }
 

@@ -226,7 +226,7 @@ Result<std::vector<Header>> take_headers(Cursor& cursor, std::uint32_t magic) {
 
 Result<> check(const RequestHeader& header) {
   if (header.op < static_cast<std::uint8_t>(IoOp::read) ||
-      header.op > static_cast<std::uint8_t>(IoOp::seek_disk)) {
+      header.op > static_cast<std::uint8_t>(IoOp::check)) {
     return malformed(fmt::format("unknown operation {}", header.op));
   }
   if (header.zero != decltype(header.zero){}) return malformed("reserved bytes are not zero");

@@ -9,6 +9,8 @@ namespace {
 
 void merge(pb::SyncProgress& waiting, const pb::SyncProgress& newer) { waiting = newer; }
 
+void merge(pb::ScrubProgress& waiting, const pb::ScrubProgress& newer) { waiting = newer; }
+
 void merge(pb::VerifyProgress& waiting, const pb::VerifyProgress& newer) {
   pb::VerifyProgress merged = newer;
   merged.mutable_differences()->Clear();
@@ -102,6 +104,12 @@ class HostControlService final : public pb::HostControl::Service {
                           grpc::ServerWriter<pb::VerifyProgress>* writer) override {
     return stream(*context, *writer,
                   [&](auto progress) { return disks_.verify_disk(*request, std::move(progress)); });
+  }
+
+  grpc::Status ScrubDisk(grpc::ServerContext* context, const pb::ScrubDiskRequest* request,
+                         grpc::ServerWriter<pb::ScrubProgress>* writer) override {
+    return stream(*context, *writer,
+                  [&](auto progress) { return disks_.scrub_disk(*request, std::move(progress)); });
   }
 
  private:

@@ -51,4 +51,10 @@ Task<Result<>> HostLink::verify_disk(pb::VerifyDiskRequest request,
                                std::move(progress));
 }
 
+Task<Result<>> HostLink::scrub_disk(pb::ScrubDiskRequest request,
+                                    std::function<bool(const pb::ScrubProgress&)> progress) {
+  return impl_->control.listen(&HostStub::PrepareAsyncScrubDisk, std::move(request),
+                               std::move(progress));
+}
+
 }  // namespace ukai

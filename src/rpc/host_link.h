@@ -35,6 +35,8 @@ class HostLink {
                            std::function<bool(const pb::SyncProgress&)> progress);
   Task<Result<>> verify_disk(pb::VerifyDiskRequest request,
                              std::function<bool(const pb::VerifyProgress&)> progress);
+  Task<Result<>> scrub_disk(pb::ScrubDiskRequest request,
+                            std::function<bool(const pb::ScrubProgress&)> progress);
 
  private:
   struct Impl;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <vector>
 
 namespace ukai {
@@ -14,6 +15,9 @@ namespace {
 
 /// A walk over the disk's files may take a tenth of the time, and is free below this.
 constexpr auto usage_walk_free = std::chrono::milliseconds(5);
+
+/// An empty file beside each block file, which says that there must be one.
+constexpr const char* mark_suffix = ".is";
 
 bool is_shard_name(const std::string& name) {
   return name.size() >= 6 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
@@ -25,36 +29,77 @@ std::string DiskFolder::path_of(const BlockKey& key) const {
   return folder_.path_of(OpenBlock::name(key));
 }
 
-Result<> DiskFolder::open(BlockFile& file, bool create) {
+Result<> DiskFolder::open(BlockFile& file, bool create_if_absent) {
   using Presence = BlockFile::Presence;
+  if (file.presence == Presence::unknown) {
+    const std::string name = OpenBlock::name(file.key);
+    UniqueFd fd(
+        retry([&] { return ::openat(folder_.fd.get(), name.c_str(), O_RDWR | O_CLOEXEC); }));
+    if (!fd.valid() && errno != ENOENT)
+      return posix_error(errno, "cannot open " + path_of(file.key));
+    if (fd.valid()) {
+      auto trailer = std::make_unique<BlockTrailer>(file.key, block_size_bytes_, path_of(file.key));
+      auto loaded = trailer->load(fd.get());
+      if (!loaded.ok()) return loaded;
+      file.fd = std::move(fd);
+      file.trailer = std::move(trailer);
+      file.presence = Presence::present;
+      return {};
+    }
+    auto lost = marked(file.key);
+    if (!lost.ok()) return lost.error();
+    if (*lost) return create(file, true);
+    file.presence = Presence::absent;
+  }
+  if (!create_if_absent || file.presence == Presence::present) return {};
+  return create(file, false);
+}
+
+Result<> DiskFolder::create(BlockFile& file, bool lost) {
   const std::string shard = OpenBlock::shard_name(file.key.block);
   const std::string name = OpenBlock::name(file.key);
-  const auto open_file = [&](int flags) {
-    return retry(
-        [&] { return ::openat(folder_.fd.get(), name.c_str(), O_RDWR | O_CLOEXEC | flags, 0600); });
-  };
-  if (file.presence == Presence::unknown) {
-    file.fd.reset(open_file(0));
-    if (!file.fd.valid() && errno != ENOENT)
-      return posix_error(errno, "cannot open " + path_of(file.key));
-    file.presence = file.fd.valid() ? Presence::present : Presence::absent;
-  }
-  if (!create || file.presence == Presence::present) return {};
-
   auto shard_made = make_folder(folder_, shard);
   if (!shard_made.ok()) return shard_made.error();
-  UniqueFd fd(open_file(O_CREAT));
+  UniqueFd fd(retry([&] {
+    return ::openat(folder_.fd.get(), name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  }));
   if (!fd.valid()) return posix_error(errno, "cannot create " + path_of(file.key));
+  auto trailer = std::make_unique<BlockTrailer>(file.key, block_size_bytes_, path_of(file.key));
   // At its full size from the start: later writes then change no size, and a reader without
   // this program finds the blocks at their places.
-  if (::ftruncate(fd.get(), block_size_bytes_) != 0)
+  if (::ftruncate(fd.get(), static_cast<off_t>(trailer->file_bytes())) != 0)
     return posix_error(errno, "cannot size " + path_of(file.key));
+  if (lost) trailer->lose();
+  // The mark comes last: without it an empty file means a block of zeros, with it a damaged one.
+  auto made = lost ? Result<>() : trailer->create(fd.get());
+  if (made.ok() && !lost) made = mark(file.key);
+  if (!made.ok()) {
+    ::unlinkat(folder_.fd.get(), name.c_str(), 0);
+    return made;
+  }
   file.fd = std::move(fd);
-  file.presence = Presence::present;
+  file.trailer = std::move(trailer);
+  file.presence = BlockFile::Presence::present;
   ++changes_;
   const std::lock_guard lock(unsynced_mutex_);
   unsynced_shards_.insert(shard);
   return {};
+}
+
+Result<bool> DiskFolder::marked(const BlockKey& key) const {
+  const std::string name = OpenBlock::name(key) + mark_suffix;
+  if (::faccessat(folder_.fd.get(), name.c_str(), F_OK, AT_EACCESS) == 0) return true;
+  if (errno == ENOENT) return false;
+  return posix_error(errno, "cannot look at " + folder_.path_of(name));
+}
+
+Result<> DiskFolder::mark(const BlockKey& key) {
+  const std::string name = OpenBlock::name(key) + mark_suffix;
+  const UniqueFd fd(retry([&] {
+    return ::openat(folder_.fd.get(), name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  }));
+  if (fd.valid()) return {};
+  return posix_error(errno, "cannot create " + folder_.path_of(name));
 }
 
 Result<> DiskFolder::remove(BlockFile& file) {
@@ -62,14 +107,32 @@ Result<> DiskFolder::remove(BlockFile& file) {
   if (file.presence == Presence::absent) return {};
   const std::string shard = OpenBlock::shard_name(file.key.block);
   const std::string name = OpenBlock::name(file.key);
-  if (::unlinkat(folder_.fd.get(), name.c_str(), 0) != 0 && errno != ENOENT)
-    return posix_error(errno, "cannot remove " + path_of(file.key));
+  for (const std::string& path : {name + mark_suffix, name}) {
+    if (::unlinkat(folder_.fd.get(), path.c_str(), 0) != 0 && errno != ENOENT)
+      return posix_error(errno, "cannot remove " + folder_.path_of(path));
+  }
   ++changes_;
   file.fd.reset();
+  file.trailer.reset();
   file.presence = Presence::absent;
   const std::lock_guard lock(unsynced_mutex_);
   unsynced_shards_.insert(shard);
   return {};
+}
+
+bool DiskFolder::gone(const BlockFile& file) const {
+  struct stat open_one {};
+  struct stat named {};
+  if (::fstat(file.fd.get(), &open_one) != 0) return true;
+  const std::string name = OpenBlock::name(file.key);
+  if (::fstatat(folder_.fd.get(), name.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0) return true;
+  return open_one.st_ino != named.st_ino || open_one.st_dev != named.st_dev;
+}
+
+void DiskFolder::forget(BlockFile& file) {
+  file.fd.reset();
+  file.trailer.reset();
+  file.presence = BlockFile::Presence::unknown;
 }
 
 void DiskFolder::mark_unsynced(BlockFile& file) {
@@ -201,11 +264,13 @@ Result<std::vector<BlockKey>> DiskFolder::blocks() const {
     if (!shard.ok()) return shard.error();
     auto files = list_names(*shard);
     if (!files.ok()) return files.error();
-    for (const std::string& file : *files) {
+    for (std::string& file : *files) {
+      if (file.ends_with(mark_suffix)) file.resize(file.size() - std::strlen(mark_suffix));
       if (auto key = OpenBlock::key_of(id_, file)) found.push_back(*key);
     }
   }
   std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());  // a file and its mark
   return found;
 }
 
@@ -220,6 +285,7 @@ Result<BlockStore::Usage> DiskFolder::measure() const {
     auto files = list_names(*shard);
     if (!files.ok()) return files.error();
     for (const std::string& file : *files) {
+      if (file.ends_with(mark_suffix)) continue;
       struct stat status {};
       if (::fstatat(shard->fd.get(), file.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
         if (errno == ENOENT) continue;  // removed meanwhile

@@ -11,6 +11,7 @@
 #include <set>
 #include <shared_mutex>
 #include <string>
+#include <vector>
 
 #include "store/block_file.h"
 #include "store/posix_file.h"
@@ -33,6 +34,7 @@ struct BlockFile : std::enable_shared_from_this<BlockFile> {
   std::shared_mutex state;                ///< shared: I/O on fd; exclusive: open, create, remove
   UniqueFd fd;                            ///< by state
   Presence presence = Presence::unknown;  ///< by state
+  std::unique_ptr<BlockTrailer> trailer;  ///< by state; there is one while fd is open
   std::atomic<bool> unsynced{false};      ///< set only by its disk's unsynced_mutex_
   std::atomic<int> users{0};              ///< grows only by the cache's mutex
 };
@@ -60,13 +62,18 @@ class DiskFolder {
   std::string path_of(const BlockKey& key) const;
   /// The caller holds file.state, and the file is open.
   OpenBlock handle_of(const BlockFile& file) const {
-    return {file.fd.get(), folder_.path, file.key};
+    return {file.fd.get(), *file.trailer, folder_.path, file.key};
   }
 
   // -- block files; the caller holds file.state exclusively
-  /// Finds out whether there is a file, and makes one if `create`.
+  /// Finds out whether there is a file, and makes one if `create`. A file that must be there and is
+  /// not is made as well, with nothing in it that fits its checksum.
   Result<> open(BlockFile& file, bool create);
   Result<> remove(BlockFile& file);
+  /// True when the open file is no longer what its name stands for.
+  bool gone(const BlockFile& file) const;
+  /// The next open() looks again.
+  static void forget(BlockFile& file);
 
   // -- durability
   /// Called after each change and before it is answered.
@@ -92,6 +99,9 @@ class DiskFolder {
  private:
   using FileId = std::pair<BlockIndex, Generation>;
 
+  Result<bool> marked(const BlockKey& key) const;
+  Result<> mark(const BlockKey& key);
+  Result<> create(BlockFile& file, bool lost);
   Result<> flush_files(const SyncAll& sync_predecessor);
   Result<> sync_folders(const std::set<std::string>& shards);
   Result<> sync_file(BlockFile& file);

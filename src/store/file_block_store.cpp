@@ -35,6 +35,11 @@ Result<Extent> check_range(const DiskFolder& disk, std::uint64_t offset, std::ui
   return Extent{static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(offset + length)};
 }
 
+/// Its file was there, and could not be opened again when it was checked.
+Error away(const DiskFolder& disk, const BlockKey& key) {
+  return Error{Code::io, fmt::format("{} cannot be opened", disk.path_of(key))};
+}
+
 /// The bound on open files, after making room for it among the process's descriptors.
 std::size_t allowed_open_files(std::size_t wanted) {
   rlimit limit{};
@@ -224,6 +229,7 @@ Result<std::optional<Payload>> FileBlockStore::read(BlockKey key, std::uint32_t 
   auto opened = ensure_open(*disk, *file, false);
   if (!opened.ok()) return opened.error();
   const std::shared_lock state(file->state);
+  if (file->presence == BlockFile::Presence::unknown) return away(**disk, key);
   if (!file->fd.valid()) return std::optional<Payload>{Payload::zeros(length_bytes)};
   return io_.read((*disk)->handle_of(*file), *range, false);
 }
@@ -277,6 +283,7 @@ Result<> FileBlockStore::zero(BlockKey key, std::uint32_t offset_bytes,
     return (*disk)->remove(*file);
   }
   const std::shared_lock state(file->state);
+  if (file->presence == BlockFile::Presence::unknown) return away(**disk, key);
   if (!file->fd.valid()) return {};
   auto zeroed = io_.zero((*disk)->handle_of(*file), *range);
   (*disk)->mark_unsynced(*file);
@@ -309,8 +316,59 @@ Result<std::vector<Extent>> FileBlockStore::extents(BlockKey key) {
   auto opened = ensure_open(*disk, *file, false);
   if (!opened.ok()) return opened.error();
   const std::shared_lock state(file->state);
+  if (file->presence == BlockFile::Presence::unknown) return away(**disk, key);
   if (!file->fd.valid()) return std::vector<Extent>{};
   return BlockFileIo::extents((*disk)->handle_of(*file), (*disk)->block_size_bytes());
+}
+
+Result<std::vector<Extent>> FileBlockStore::check(BlockKey key, Extent range) {
+  auto disk = find(key.disk);
+  if (!disk.ok()) return disk.error();
+  auto checked = check_range(**disk, range.begin_bytes, range.end_bytes - range.begin_bytes);
+  if (!checked.ok()) return checked.error();
+  auto file = files_.use(*disk, key);
+  {
+    // A file that was removed or replaced under its name would be read happily until it is closed.
+    const std::unique_lock state(file->state);
+    if (file->fd.valid() && (*disk)->gone(*file)) DiskFolder::forget(*file);
+    auto opened = (*disk)->open(*file, false);
+    if (!opened.ok()) return opened.error();
+  }
+  const std::shared_lock state(file->state);
+  if (!file->fd.valid()) return std::vector<Extent>{};
+  return io_.check((*disk)->handle_of(*file), *checked);
+}
+
+Result<std::uint32_t> FileBlockStore::accept(BlockKey key, Extent range) {
+  auto disk = find(key.disk);
+  if (!disk.ok()) return disk.error();
+  auto checked = check_range(**disk, range.begin_bytes, range.end_bytes - range.begin_bytes);
+  if (!checked.ok()) return checked.error();
+  auto file = files_.use(*disk, key);
+  auto opened = ensure_open(*disk, *file, false);
+  if (!opened.ok()) return opened.error();
+  const std::shared_lock state(file->state);
+  if (!file->fd.valid()) return 0U;
+  auto accepted = io_.accept((*disk)->handle_of(*file), *checked);
+  (*disk)->mark_unsynced(*file);
+  return accepted;
+}
+
+Result<> FileBlockStore::give_up(BlockKey key, Extent range) {
+  auto disk = find(key.disk);
+  if (!disk.ok()) return disk.error();
+  auto checked = check_range(**disk, range.begin_bytes, range.end_bytes - range.begin_bytes);
+  if (!checked.ok()) return checked.error();
+  auto file = files_.use(*disk, key);
+  while (true) {
+    auto opened = ensure_open(*disk, *file, true);
+    if (!opened.ok()) return opened;
+    const std::shared_lock state(file->state);
+    if (!file->fd.valid()) continue;  // removed between the two locks
+    auto done = BlockFileIo::give_up((*disk)->handle_of(*file), *checked);
+    (*disk)->mark_unsynced(*file);
+    return done;
+  }
 }
 
 Result<BlockStore::Usage> FileBlockStore::usage(DiskId disk) {

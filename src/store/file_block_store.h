@@ -60,6 +60,9 @@ class FileBlockStore final : public BlockStore {
   Result<> zero(BlockKey key, std::uint32_t offset_bytes, std::uint32_t length_bytes) override;
   Result<> flush(DiskId disk) override;
   Result<std::vector<Extent>> extents(BlockKey key) override;
+  Result<std::vector<Extent>> check(BlockKey key, Extent range) override;
+  Result<std::uint32_t> accept(BlockKey key, Extent range) override;
+  Result<> give_up(BlockKey key, Extent range) override;
   Result<Usage> usage(DiskId disk) override;
   Result<Holding> holding(DiskId disk) override;
   Result<std::optional<std::string>> load_file(DiskId disk, std::string_view name) override;

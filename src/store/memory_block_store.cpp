@@ -84,6 +84,9 @@ Result<std::optional<Payload>> MemoryBlockStore::read(BlockKey key, std::uint32_
   if (ready_only && cold_) return std::optional<Payload>{};
   const auto block = (*disk)->blocks.find(key);
   if (block == (*disk)->blocks.end()) return std::optional<Payload>{Payload::zeros(length_bytes)};
+  auto fit = check_fit(key, block->second, offset_bytes, offset_bytes + length_bytes);
+  if (!fit.ok() && ready_only) return std::optional<Payload>{};
+  if (!fit.ok()) return fit.error();
   std::string bytes(length_bytes, '\0');
   for (std::uint32_t done = 0; done < length_bytes;) {
     const std::uint32_t at = offset_bytes + done;
@@ -97,17 +100,50 @@ Result<std::optional<Payload>> MemoryBlockStore::read(BlockKey key, std::uint32_
   return std::optional<Payload>{Payload(Bytes::copy_of(bytes))};
 }
 
-void MemoryBlockStore::put(Block& block, std::uint32_t index, SectorRef sector) {
+void MemoryBlockStore::put(const BlockKey& key, Block& block, std::uint32_t index,
+                           SectorRef sector) {
   const bool had = block.cached.contains(index);
+  if (!had && !sector && !block.sums.contains(index)) return;
   if (sector) {
+    block.sums[index] = UnitSummer(key).of(index, *sector);
     block.cached[index] = std::move(sector);
     if (!had) ++sectors_;
   } else {
-    if (!had) return;
+    block.sums.erase(index);
     block.cached.erase(index);
-    --sectors_;
+    if (had) --sectors_;
   }
   block.unflushed.insert(index);
+}
+
+bool MemoryBlockStore::fits(const BlockKey& key, const Block& block, std::uint32_t index) {
+  static const Sector zeros{};
+  const auto sector = block.cached.find(index);
+  const auto sum = block.sums.find(index);
+  return UnitSummer(key).fits(index, sector == block.cached.end() ? zeros : *sector->second,
+                              sum == block.sums.end() ? sum_of_nothing : sum->second);
+}
+
+Result<> MemoryBlockStore::check_fit(const BlockKey& key, const Block& block, std::uint64_t begin,
+                                     std::uint64_t end) {
+  for (std::uint64_t i = begin / sector_bytes; i * sector_bytes < end; ++i) {
+    if (fits(key, block, static_cast<std::uint32_t>(i))) continue;
+    return Error{Code::corrupt,
+                 fmt::format("block {}: bytes {}..{} do not fit their checksum", raw(key.block),
+                             i * sector_bytes, (i + 1) * sector_bytes)};
+  }
+  return {};
+}
+
+Result<> MemoryBlockStore::check_edges(const BlockKey& key, const Block& block,
+                                       std::uint32_t offset, std::uint32_t length) {
+  const std::uint32_t end = offset + length;
+  if (offset % sector_bytes != 0) {
+    auto fit = check_fit(key, block, offset, offset + 1);
+    if (!fit.ok()) return fit;
+  }
+  if (end % sector_bytes == 0) return {};
+  return check_fit(key, block, end - 1, end);
 }
 
 Result<> MemoryBlockStore::write(BlockKey key, std::uint32_t offset_bytes, const Payload& data) {
@@ -121,6 +157,8 @@ Result<> MemoryBlockStore::write(BlockKey key, std::uint32_t offset_bytes, const
   auto checked = check_range(**disk, offset_bytes, length);
   if (!checked.ok() || length == 0) return checked;
   Block& block = (*disk)->blocks[key];
+  auto fit = check_edges(key, block, offset_bytes, length);
+  if (!fit.ok()) return fit;
   for (std::uint32_t done = 0; done < length;) {
     const std::uint32_t at = offset_bytes + done;
     const std::uint32_t within = at % sector_bytes;
@@ -132,7 +170,7 @@ Result<> MemoryBlockStore::write(BlockKey key, std::uint32_t offset_bytes, const
     const auto old = block.cached.find(at / sector_bytes);
     auto sector = std::make_shared<Sector>(old == block.cached.end() ? Sector{} : *old->second);
     std::memcpy(sector->data() + within, bytes.data() + done, take);
-    put(block, at / sector_bytes, std::move(sector));
+    put(key, block, at / sector_bytes, std::move(sector));
     done += take;
   }
   return {};
@@ -150,21 +188,35 @@ Result<> MemoryBlockStore::zero(BlockKey key, std::uint32_t offset_bytes,
   const auto at_block = (*disk)->blocks.find(key);
   if (at_block == (*disk)->blocks.end()) return {};
   Block& block = at_block->second;
+  auto fit = check_edges(key, block, offset_bytes, length_bytes);
+  if (!fit.ok()) return fit;
   for (std::uint32_t done = 0; done < length_bytes;) {
     const std::uint32_t at = offset_bytes + done;
     const std::uint32_t within = at % sector_bytes;
     const std::uint32_t take = std::min(length_bytes - done, sector_bytes - within);
     const auto old = block.cached.find(at / sector_bytes);
     if (take == sector_bytes) {
-      put(block, at / sector_bytes, nullptr);
+      put(key, block, at / sector_bytes, nullptr);
     } else if (old != block.cached.end()) {
       auto sector = std::make_shared<Sector>(*old->second);
       std::memset(sector->data() + within, 0, take);
-      put(block, at / sector_bytes, std::move(sector));
+      put(key, block, at / sector_bytes, std::move(sector));
     }
     done += take;
   }
   return {};
+}
+
+void MemoryBlockStore::reach_medium(Block& block, std::uint32_t index, bool data, bool sum) {
+  const auto copy = [index](auto& from, auto& to) {
+    const auto at = from.find(index);
+    if (at == from.end())
+      to.erase(index);
+    else
+      to[index] = at->second;
+  };
+  if (data) copy(block.cached, block.durable);
+  if (sum) copy(block.sums, block.durable_sums);
 }
 
 Result<> MemoryBlockStore::flush(DiskId disk_id) {
@@ -179,13 +231,7 @@ Result<> MemoryBlockStore::flush(DiskId disk_id) {
       block.unflushed.clear();
       continue;
     }
-    for (const std::uint32_t index : block.unflushed) {
-      const auto cached = block.cached.find(index);
-      if (cached == block.cached.end())
-        block.durable.erase(index);
-      else
-        block.durable[index] = cached->second;
-    }
+    for (const std::uint32_t index : block.unflushed) reach_medium(block, index, true, true);
     block.unflushed.clear();
   }
   if ((*disk)->failed) return Error{Code::io, "a flush of this disk failed"};
@@ -201,14 +247,66 @@ Result<std::vector<Extent>> MemoryBlockStore::extents(BlockKey key) {
   std::vector<Extent> found;
   const auto block = (*disk)->blocks.find(key);
   if (block == (*disk)->blocks.end()) return found;
-  for (const auto& [index, sector] : block->second.cached) {
-    const std::uint32_t begin_bytes = index * sector_bytes;
-    if (!found.empty() && found.back().end_bytes == begin_bytes)
-      found.back().end_bytes += sector_bytes;
-    else
-      found.push_back({begin_bytes, begin_bytes + sector_bytes});
-  }
+  std::set<std::uint32_t> held;  // by the data or by the checksums: damage must be read to be found
+  for (const auto& [index, sector] : block->second.cached) held.insert(index);
+  for (const auto& [index, sum] : block->second.sums) held.insert(index);
+  for (const std::uint32_t index : held)
+    append_extent(found, {index * sector_bytes, (index + 1) * sector_bytes});
   return found;
+}
+
+Result<std::vector<Extent>> MemoryBlockStore::check(BlockKey key, Extent range) {
+  auto begun = begin(Op::read, key);
+  if (!begun.ok()) return begun.error();
+  const std::lock_guard lock(mutex_);
+  auto disk = find(key.disk);
+  if (!disk.ok()) return disk.error();
+  auto checked = check_range(**disk, range.begin_bytes, range.end_bytes - range.begin_bytes);
+  if (!checked.ok()) return checked.error();
+  std::vector<Extent> found;
+  const auto block = (*disk)->blocks.find(key);
+  if (block == (*disk)->blocks.end()) return found;
+  for (std::uint32_t i = range.begin_bytes / sector_bytes; i * sector_bytes < range.end_bytes; ++i)
+    if (!fits(key, block->second, i))
+      append_extent(found, {i * sector_bytes, (i + 1) * sector_bytes});
+  return found;
+}
+
+Result<std::uint32_t> MemoryBlockStore::accept(BlockKey key, Extent range) {
+  auto bad = check(key, range);
+  if (!bad.ok()) return bad.error();
+  const std::lock_guard lock(mutex_);
+  auto disk = find(key.disk);
+  if (!disk.ok()) return disk.error();
+  std::uint32_t accepted = 0;
+  for (const Extent& extent : *bad) {
+    Block& block = (*disk)->blocks[key];
+    for (std::uint32_t at = extent.begin_bytes; at < extent.end_bytes; at += sector_bytes) {
+      const auto sector = block.cached.find(at / sector_bytes);
+      const auto sum = block.sums.find(at / sector_bytes);
+      if (sum != block.sums.end() && sum->second == sum_of_loss) continue;
+      put(key, block, at / sector_bytes, sector == block.cached.end() ? nullptr : sector->second);
+      ++accepted;
+    }
+  }
+  return accepted;
+}
+
+Result<> MemoryBlockStore::give_up(BlockKey key, Extent range) {
+  auto begun = begin(Op::write, key);
+  if (!begun.ok()) return begun;
+  const std::lock_guard lock(mutex_);
+  auto disk = find(key.disk);
+  if (!disk.ok()) return disk.error();
+  auto checked = check_range(**disk, range.begin_bytes, range.end_bytes - range.begin_bytes);
+  if (!checked.ok()) return checked;
+  Block& block = (*disk)->blocks[key];
+  for (std::uint32_t i = range.begin_bytes / sector_bytes; i * sector_bytes < range.end_bytes;
+       ++i) {
+    block.sums[i] = sum_of_loss;
+    block.unflushed.insert(i);
+  }
+  return {};
 }
 
 Result<BlockStore::Usage> MemoryBlockStore::usage(DiskId disk_id) {
@@ -231,7 +329,7 @@ Result<BlockStore::Holding> MemoryBlockStore::holding(DiskId disk_id) {
   Holding holding;
   holding.block_size_bytes = (*disk)->block_size_bytes;
   for (const auto& [key, block] : (*disk)->blocks) {
-    if (!block.cached.empty()) holding.blocks.push_back(key);
+    if (!block.cached.empty() || !block.sums.empty()) holding.blocks.push_back(key);
   }
   return holding;
 }
@@ -285,15 +383,13 @@ void MemoryBlockStore::cut(const std::function<bool()>& survives) {
     disk.failed = false;
     for (auto& [key, block] : disk.blocks) {
       for (const std::uint32_t index : block.unflushed) {
-        if (!survives()) continue;
-        const auto cached = block.cached.find(index);
-        if (cached == block.cached.end())
-          block.durable.erase(index);
-        else
-          block.durable[index] = cached->second;
+        const bool data = survives();
+        const bool sum = survives();
+        reach_medium(block, index, data, sum);
       }
       block.unflushed.clear();
       block.cached = block.durable;
+      block.sums = block.durable_sums;
       sectors_ += block.cached.size();
     }
   }
@@ -306,6 +402,27 @@ void MemoryBlockStore::power_cut() {
 void MemoryBlockStore::power_cut(std::uint64_t seed) {
   std::mt19937_64 random(seed);
   cut([&] { return (random() >> 63) != 0; });
+}
+
+void MemoryBlockStore::corrupt(BlockKey key, std::uint32_t offset_bytes) {
+  const std::lock_guard lock(mutex_);
+  Block& block = disks_.at(key.disk).blocks[key];
+  const std::uint32_t index = offset_bytes / sector_bytes;
+  for (Sectors* sectors : {&block.cached, &block.durable}) {
+    const auto old = sectors->find(index);
+    auto sector = std::make_shared<Sector>(old == sectors->end() ? Sector{} : *old->second);
+    (*sector)[offset_bytes % sector_bytes] ^= std::byte{1};
+    if (sectors == &block.cached && old == sectors->end()) ++sectors_;
+    (*sectors)[index] = std::move(sector);
+  }
+}
+
+void MemoryBlockStore::lose_data(BlockKey key) {
+  const std::lock_guard lock(mutex_);
+  Block& block = disks_.at(key.disk).blocks[key];
+  sectors_ -= block.cached.size();
+  block.cached.clear();
+  block.durable.clear();
 }
 
 void MemoryBlockStore::restart_process() {
@@ -356,7 +473,7 @@ std::vector<BlockKey> MemoryBlockStore::blocks(DiskId disk_id) const {
   const auto disk = disks_.find(disk_id);
   if (disk == disks_.end()) return out;
   for (const auto& [key, block] : disk->second.blocks)
-    if (!block.cached.empty()) out.push_back(key);
+    if (!block.cached.empty() || !block.sums.empty()) out.push_back(key);
   return out;
 }
 

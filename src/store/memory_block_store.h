@@ -10,20 +10,22 @@
 #include <set>
 #include <string>
 
+#include "store/unit_sums.h"
 #include "ukai/block_store.h"
 
 namespace ukai {
 
 /// BlockStore in memory for tests and the simulator, with a page cache in front of its "medium":
 /// writes reach the medium at a flush, and a power cut loses what has not. Small files are durable
-/// on return. Deterministic: what it does follows from the calls and the seeds alone.
+/// on return. Data and checksums reach the medium one without the other, as they do in files.
+/// Deterministic: what it does follows from the calls and the seeds alone.
 ///
 /// Threads: safe from any.
 class MemoryBlockStore final : public BlockStore {
  public:
   enum class Op { read, write, zero, flush, extents, load_file, replace_file, append_file };
   static constexpr std::size_t ops = 8;
-  static constexpr std::uint32_t sector_bytes = 4096;
+  static constexpr std::uint32_t sector_bytes = unit_bytes;
 
   explicit MemoryBlockStore(std::uint64_t capacity_bytes = 1ULL << 40)
       : capacity_bytes_(capacity_bytes) {}
@@ -37,6 +39,9 @@ class MemoryBlockStore final : public BlockStore {
   Result<> zero(BlockKey key, std::uint32_t offset_bytes, std::uint32_t length_bytes) override;
   Result<> flush(DiskId disk) override;
   Result<std::vector<Extent>> extents(BlockKey key) override;
+  Result<std::vector<Extent>> check(BlockKey key, Extent range) override;
+  Result<std::uint32_t> accept(BlockKey key, Extent range) override;
+  Result<> give_up(BlockKey key, Extent range) override;
   Result<Usage> usage(DiskId disk) override;
   Result<Holding> holding(DiskId disk) override;
   Result<std::optional<std::string>> load_file(DiskId disk, std::string_view name) override;
@@ -49,8 +54,13 @@ class MemoryBlockStore final : public BlockStore {
 
   /// The machine loses power: all that was not flushed is lost.
   void power_cut();
-  /// The same, except that each unflushed 4 KiB sector reached the medium or not as `seed` says.
+  /// The same, except that each unflushed 4 KiB sector, and each checksum, reached the medium or
+  /// not as `seed` says.
   void power_cut(std::uint64_t seed);
+  /// A bit of the sector with this byte turns over, in the cache and on the medium.
+  void corrupt(BlockKey key, std::uint32_t offset_bytes);
+  /// The data of a block that must be there goes, as when its file is deleted.
+  void lose_data(BlockKey key);
   /// The process ends and starts again on the same boot: the page cache stays.
   void restart_process();
   /// The next `count` calls of `op` fail with `code` and change nothing (but see below: a failed
@@ -75,9 +85,12 @@ class MemoryBlockStore final : public BlockStore {
   /// shared: the cache and the medium refer to the same bytes until one of them changes.
   using SectorRef = std::shared_ptr<const Sector>;
   using Sectors = std::map<std::uint32_t, SectorRef>;  // by index within the block; absent: zeros
+  using Sums = std::map<std::uint32_t, UnitSum>;       // absent: sum_of_nothing
   struct Block {
     Sectors cached;
     Sectors durable;
+    Sums sums;
+    Sums durable_sums;
     std::set<std::uint32_t> unflushed;
   };
   struct Disk {
@@ -94,7 +107,15 @@ class MemoryBlockStore final : public BlockStore {
   Result<> begin(Op op, const BlockKey& key);
   Result<Disk*> find(DiskId disk);
   static Result<> check_range(const Disk& disk, std::uint64_t offset, std::uint64_t length);
-  void put(Block& block, std::uint32_t index, SectorRef sector);
+  void put(const BlockKey& key, Block& block, std::uint32_t index, SectorRef sector);
+  static bool fits(const BlockKey& key, const Block& block, std::uint32_t index);
+  /// corrupt when a sector that the range touches does not fit.
+  static Result<> check_fit(const BlockKey& key, const Block& block, std::uint64_t begin,
+                            std::uint64_t end);
+  /// The same for those that the range touches in part.
+  static Result<> check_edges(const BlockKey& key, const Block& block, std::uint32_t offset,
+                              std::uint32_t length);
+  static void reach_medium(Block& block, std::uint32_t index, bool data, bool sum);
   void cut(const std::function<bool()>& survives);
 
   mutable std::mutex mutex_;

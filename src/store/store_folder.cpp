@@ -15,7 +15,7 @@
 namespace ukai {
 namespace {
 
-constexpr std::uint32_t store_format = 1;
+constexpr std::uint32_t store_format = 2;  // 1: without checksums
 constexpr const char* identity_name = "ukai-store";
 constexpr const char* lock_name = "lock";
 constexpr const char* disks_name = "disks";
@@ -105,6 +105,11 @@ Result<std::string> check_identity(const Folder& root, const StoreIdentity& iden
   if (!content.ok()) return content.error();
   auto record = TextRecord::decode(*content, "store", store_format, root.path_of(identity_name));
   if (!record.ok()) return record.error();
+  if (record->format() != store_format)
+    return refused(
+        fmt::format("data folder {} has format {}, without checksums; this program needs {}: empty "
+                    "the folder and let the disks be copied to it again",
+                    root.path, record->format(), store_format));
   auto store_id = record->text("store_id");
   auto cluster = record->text("cluster_id");
   auto node = record->text("node");

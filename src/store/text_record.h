@@ -28,6 +28,7 @@ class TextRecord {
   static Result<TextRecord> decode(std::string_view text, std::string_view kind,
                                    std::uint32_t newest_format, std::string_view path);
   std::string encode() const;
+  std::uint32_t format() const { return format_; }
 
   TextRecord& add(std::string key, std::string value);
   TextRecord& add(std::string key, std::uint64_t value);

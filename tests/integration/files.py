@@ -62,15 +62,18 @@ def tree_sums(folder: Path) -> str:
 
 
 def block_files(cluster: Cluster, node: str) -> dict[str, str]:
-    """Block file -> checksum of its bytes up to the last that is not zero.
+    """Block file -> checksum of its data up to the last byte that is not zero.
 
-    Byte i of a block is byte i of its file and what is behind the end is zero, so equal blocks
-    may have files of different lengths, and a block of zeros none.
+    Byte i of a block is byte i of its file. Behind the data is a trailer, which tells zeros that
+    were written from zeros that were not; a block of zeros may have no file at all.
     """
     disks = cluster.home(node) / "data" / "store" / "disks"
     found = {}
     for path in disks.glob("*/*/*"):
-        data = path.read_bytes().rstrip(b"\0")
+        if path.suffix == ".is":
+            continue
+        data = path.read_bytes()
+        data = data[:data.rindex(b"UKAIBLK1")].rstrip(b"\0")
         if data:
             found[str(path.relative_to(disks))] = hashlib.sha256(data).hexdigest()
     return found

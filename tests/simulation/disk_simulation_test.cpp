@@ -51,6 +51,8 @@ TEST(DiskSimulation, outlives_bad_disks_of_the_nodes) {
   expect_no_seed_fails(plans::bad_disks, 10);
 }
 
+TEST(DiskSimulation, never_returns_damage) { expect_no_seed_fails(plans::damages, 10); }
+
 TEST(DiskSimulation, outlives_a_bad_zookeeper) { expect_no_seed_fails(plans::bad_metadata, 10); }
 
 TEST(DiskSimulation, does_not_let_the_guest_wait_for_healing) {

@@ -8,6 +8,7 @@ namespace ukai::sim {
 using namespace std::chrono_literals;
 
 void Run::fault() {
+  if (plan_.damages && world_.scheduler.below(3) == 0) return damage_fault();
   switch (world_.scheduler.below(8)) {
     case 0:
     case 1:

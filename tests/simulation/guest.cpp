@@ -98,9 +98,23 @@ Task<void> Guest::open_reader() {
   if (opened.ok() && reader_host_) reader_ = *opened;
 }
 
+bool Guest::writes_to(std::uint64_t offset_bytes) const {
+  const std::uint64_t border = (offset_bytes + block_bytes_ / 2) / block_bytes_;
+  const std::uint64_t middle = border * block_bytes_;
+  constexpr std::uint64_t reach = border_cells / 2 * cell_bytes;
+  return border >= 1 && border <= cells_ / border_cells && offset_bytes + reach >= middle &&
+         offset_bytes < middle + reach;
+}
+
 void Guest::touch_all() {
   for (std::size_t border = 0; handle_ && border < cells_; border += border_cells) {
     spawn(do_write({border + border_cells / 2 - 1, 2}, era_));
+  }
+}
+
+void Guest::write_all() {
+  for (std::size_t first = 0; handle_ && first < cells_; first += border_cells) {
+    spawn(do_write({first, border_cells}, era_));
   }
 }
 
@@ -122,6 +136,7 @@ void Guest::ended(const std::string& what, TimePoint since, std::uint64_t era,
                   const Result<>& done) {
   --under_way_;
   if (done.ok()) ++completed_;
+  if (done.failed_with(Code::io)) ++io_errors_;
   if (era != era_) return;
   // Whoever serves has fenced: the nodes refuse whatever another host still sends. (The same host
   // goes on with it.) What they had taken before that may be acknowledged late.

@@ -35,6 +35,10 @@ class Guest {
   void read_from(std::size_t host) { reader_host_ = host; }
   /// Writes to every block, so that every replica is needed.
   void touch_all();
+  /// Writes everything, and so also what no replica can read any more.
+  void write_all();
+  /// Whether the byte is one of its cells'.
+  bool writes_to(std::uint64_t offset_bytes) const;
   /// Starts reading everything twice.
   void read_all();
   /// The handle on the host that the guest leaves next is kept, and reads now and then: whoever has
@@ -46,6 +50,7 @@ class Guest {
 
   std::size_t under_way() const { return under_way_; }
   std::uint64_t completed() const { return completed_; }
+  std::uint64_t io_errors() const { return io_errors_; }  ///< EIO, that of flushes aside
   const std::vector<std::string>& violations() const { return violations_; }
   Model& model() { return model_; }
 
@@ -96,6 +101,7 @@ class Guest {
   std::uint64_t last_value_ = 0;
   std::size_t under_way_ = 0;
   std::uint64_t completed_ = 0;
+  std::uint64_t io_errors_ = 0;
   std::vector<std::string> violations_;
 };
 

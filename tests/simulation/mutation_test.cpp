@@ -99,5 +99,13 @@ TEST(Mutation, rule_9_damage_is_returned) {
   expect_caught(Mutation::returns_damage, plans::bad_disks);
 }
 
+TEST(Mutation, rule_9_data_is_returned_unchecked) {
+  expect_caught(Mutation::returns_unchecked, plans::damages);
+}
+
+TEST(Mutation, rule_9_what_a_crash_has_torn_is_called_damaged) {
+  expect_caught(Mutation::takes_torn_for_damage, plans::single_power);
+}
+
 }  // namespace
 }  // namespace ukai::sim

@@ -38,7 +38,9 @@ std::string Run::unequal_replicas() {
       const std::string bytes = world_.find(location.node.str())->store.contents(key);
       if (!first) first = bytes;
       if (*first != bytes) {
-        return fmt::format("block {} differs on {}", block, location.node.str());
+        const auto at = std::mismatch(first->begin(), first->end(), bytes.begin()).first;
+        return fmt::format("block {} differs on {} from byte {} on", block, location.node.str(),
+                           at - first->begin());
       }
     }
   }

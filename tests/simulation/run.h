@@ -21,6 +21,7 @@ struct Plan {
   bool readers = false;       ///< another host reads while the first one writes
   bool power = false;         ///< machines lose power at any time, alone or all at once
   bool bad_disks = false;     ///< nodes' disks fail, return damage, are full
+  bool damages = false;       ///< media rot: on one replica, at times on all
   bool bad_metadata = false;  ///< ZooKeeper hangs, loses answers, answers with the past
   std::uint64_t heal_rate_bytes_per_s = 0;
   bool calm = true;  ///< at the end: nothing may fail, or take long, once all is mended
@@ -77,6 +78,17 @@ class Run {
   void mend();
   SimHost& host() { return *world_.hosts[host_]; }
   std::size_t any_node() { return world_.scheduler.below(plan_.nodes); }
+
+  // -- damage.cpp
+  void damage_fault();
+  void damage_one();
+  void damage_at_rest();
+  void damage_everywhere();
+  bool calm_down();
+  void damage(SimNode& node, BlockIndex block, bool may_lose_all);
+  void scrub(bool all_repaired);
+  std::string damaged_blocks();
+  std::string last_record_change();
 
   // -- oracles.cpp
   bool all_present();

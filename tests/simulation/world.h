@@ -87,7 +87,10 @@ class World {
   static constexpr Duration stall_max = std::chrono::milliseconds(1500);
   /// Something has gone wrong or was mended just now.
   void disturb(const std::string& what);
-  TimePoint calm_since() const { return calm_since_; }
+  TimePoint calm_since() const {
+    return damaged ? TimePoint::max() - std::chrono::hours(1) : calm_since_;
+  }
+  bool damaged = false;  ///< something is, that nobody may have met yet, or that all have lost
   void trace(const std::string& line) const;
 
   // -- for the links

@@ -71,7 +71,7 @@ _ukaictl_options() {
 _ukaictl_words() {
   case $1 in
     "")
-      echo "disk node host lease metadata sync events errors status diag version create_image touch" \
+      echo "disk node host lease metadata sync scrub events errors status diag version create_image touch" \
         "destroy_image rm get_image_names ls get_image_info stat get_metadata get_statistics" \
         "get_error_state synchronize add_hypervisor remove_hypervisor" ;;
     disk) echo "create delete list info map stats verify resize rename hosts set recover" ;;
@@ -82,7 +82,7 @@ _ukaictl_words() {
     "metadata dump" | "metadata load") ((positionals == 0)) && compgen -f -- "$current" ;;
     "node info" | "node remove") ((positionals == 0)) && _ukaictl_nodes ;;
     "disk create" | create_image | touch) ;;
-    disk\ * | lease\ * | sync | destroy_image | rm | get_image_info | stat | get_metadata | \
+    disk\ * | lease\ * | sync | scrub | destroy_image | rm | get_image_info | stat | get_metadata | \
       get_statistics | synchronize)
       [[ $1 != "disk list" ]] && ((positionals == 0)) && _ukaictl_disks ;;
     add_hypervisor | remove_hypervisor)

@@ -7,6 +7,7 @@ namespace ukai::ctl {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class ClusterCommands : public CtlTest {
  protected:
@@ -48,6 +49,13 @@ TEST_F(ClusterCommands, a_node_is_shown_with_its_disks) {
   lose_members("vm-1", {"n2"});
   EXPECT_THAT(done("node info n1"), HasSubstr("disks            1\n                 vm-1\n"));
   EXPECT_THAT(done("node info n2"), HasSubstr("vm-1 (missing)\n"));
+  EXPECT_THAT(done("node info n1"), Not(HasSubstr("met damage"))) << "it does not answer";
+  calls_.on_node_health = [](const std::string&) {
+    pb::HealthReply health;
+    health.set_damage_met(7);
+    return health;
+  };
+  EXPECT_THAT(done("node info n1"), HasSubstr("requests that met damage  7\n"));
   fails("node info n9", 3, "there is no node named 'n9'");
 }
 

@@ -99,6 +99,16 @@ Task<Result<>> FakeCalls::verify_disk(pb::HostRecord host, pb::VerifyDiskRequest
   co_return Unit{};
 }
 
+Task<Result<>> FakeCalls::scrub_disk(pb::HostRecord host, pb::ScrubDiskRequest,
+                                     ScrubProgress progress) {
+  worked_at.push_back(host.id());
+  for (const auto& message : scrub_progress) {
+    if (!progress(message)) co_return Error{Code::unreachable, "stopped"};
+  }
+  if (work_error) co_return *work_error;
+  co_return Unit{};
+}
+
 Task<Result<pb::DirtyListReply>> FakeCalls::dirty_list(pb::NodeRecord node,
                                                        pb::DirtyListRequest request) {
   if (!on_dirty_list) co_return silent;
@@ -108,6 +118,11 @@ Task<Result<pb::DirtyListReply>> FakeCalls::dirty_list(pb::NodeRecord node,
 Task<Result<pb::HeldReply>> FakeCalls::held(pb::NodeRecord node, pb::HeldRequest request) {
   if (!on_held) co_return silent;
   co_return on_held(node.id(), request);
+}
+
+Task<Result<pb::HealthReply>> FakeCalls::node_health(pb::NodeRecord node) {
+  if (!on_node_health) co_return silent;
+  co_return on_node_health(node.id());
 }
 
 // -- CtlTest

@@ -30,9 +30,11 @@ class FakeCalls final : public DaemonCalls {
   std::function<Result<pb::HostStatusReply>(const std::string&)> on_host_status;
   std::vector<pb::SyncProgress> sync_progress;
   std::vector<pb::VerifyProgress> verify_progress;
+  std::vector<pb::ScrubProgress> scrub_progress;
   std::optional<Error> work_error;  ///< of sync and verify, after their progress
   On<pb::DirtyListRequest, pb::DirtyListReply> on_dirty_list;
   On<pb::HeldRequest, pb::HeldReply> on_held;
+  std::function<Result<pb::HealthReply>(const std::string&)> on_node_health;
   std::vector<std::string> worked_at;  ///< hosts that synced or verified
 
   Task<Result<pb::ChangeDiskReply>> change_disk(pb::HostRecord host,
@@ -46,9 +48,12 @@ class FakeCalls final : public DaemonCalls {
                            SyncProgress progress) override;
   Task<Result<>> verify_disk(pb::HostRecord host, pb::VerifyDiskRequest request,
                              VerifyProgress progress) override;
+  Task<Result<>> scrub_disk(pb::HostRecord host, pb::ScrubDiskRequest request,
+                            ScrubProgress progress) override;
   Task<Result<pb::DirtyListReply>> dirty_list(pb::NodeRecord node,
                                               pb::DirtyListRequest request) override;
   Task<Result<pb::HeldReply>> held(pb::NodeRecord node, pb::HeldRequest request) override;
+  Task<Result<pb::HealthReply>> node_health(pb::NodeRecord node) override;
 };
 
 struct Outcome {

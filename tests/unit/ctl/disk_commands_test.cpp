@@ -283,9 +283,28 @@ TEST_F(DiskCommands, stats_come_from_the_holder) {
     return Result<pb::DiskStatusReply>(reply);
   };
   const std::string text = done("disk stats vm-1");
-  EXPECT_THAT(text, HasSubstr("reads          7\n"));
+  EXPECT_THAT(text, HasSubstr("reads           7\n"));
   EXPECT_THAT(text, HasSubstr("REQUEST BYTES  READS  WRITES\n         4096      7       0\n"));
   EXPECT_EQ(done("get_statistics vm-1"), text);
+}
+
+TEST_F(DiskCommands, scrub_tells_what_it_found_and_fails_only_for_what_is_left) {
+  make_disk();
+  fails("scrub vm-1", 7, "no ukaid runs that could work on disk vm-1");
+  add_host("h1");
+  calls_.scrub_progress.resize(2);
+  calls_.scrub_progress[1].set_blocks_done(256);
+  calls_.scrub_progress[1].set_finished(true);
+  EXPECT_EQ(done("scrub vm-1"), "disk vm-1: 256 blocks checked, all checksums fit\n");
+  calls_.scrub_progress[1].set_damaged_units(3);
+  calls_.scrub_progress[1].set_repaired_units(3);
+  EXPECT_EQ(done("scrub vm-1"),
+            "disk vm-1: 256 blocks checked, 3 units of 4 KiB did not fit, 3 repaired\n");
+  calls_.scrub_progress[1].set_repaired_units(2);
+  const Outcome outcome = run("scrub vm-1");
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("disk vm-1: 1 unit of 4 KiB could not be repaired"));
+  EXPECT_THAT(outcome.out, HasSubstr("3 units of 4 KiB did not fit, 2 repaired"));
 }
 
 TEST_F(DiskCommands, verify_says_that_all_is_well) {

@@ -98,6 +98,8 @@ class Documents : public CtlTest {
     };
     calls_.verify_progress.resize(1);
     calls_.verify_progress[0].set_finished(true);
+    calls_.scrub_progress.resize(1);
+    calls_.scrub_progress[0].set_finished(true);
     calls_.sync_progress.resize(2);
     calls_.sync_progress[1].set_finished(true);
   }
@@ -150,6 +152,7 @@ TEST_F(Documents, are_what_the_documentation_says) {
                            "disk stats vm-1",
                            "get_statistics vm-1",
                            "disk verify vm-1",
+                           "scrub vm-1",
                            "sync vm-1",
                            "synchronize vm-1",
                            "ls",

@@ -58,7 +58,8 @@ class BlockIoTest : public test::AttachedFixture {
   }
 
   Membership membership_{core_};
-  BlockIo io_{core_, membership_};
+  Repairer repairer_{core_};
+  BlockIo io_{core_, membership_, repairer_};
   std::optional<Result<>> written_;
   std::optional<Result<Payload>> read_;
 };

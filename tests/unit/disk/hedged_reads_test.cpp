@@ -26,10 +26,14 @@ class HedgedReadsTest : public test::AttachedFixture {
   void read() {
     IoRequest request;
     request.op = IoOp::read;
+    request.length_bytes = BlockStore::unit_bytes;
     auto both = targets(2);
     answer_.reset();
-    spawn_into<IoReply>(hedged_.read(request, both[0], both[1]),
-                        [this](IoReply reply) { answer_ = std::move(reply); });
+    spawn_into<HedgedReads::Outcome>(hedged_.read(request, both[0], both[1]),
+                                     [this](HedgedReads::Outcome outcome) {
+                                       answer_ = std::move(outcome.reply);
+                                       damaged_ = std::move(outcome.damaged);
+                                     });
   }
   std::size_t asked(std::size_t index) const { return links_[index]->asked.size(); }
   static IoReply bytes(const std::string& text) {
@@ -38,8 +42,10 @@ class HedgedReadsTest : public test::AttachedFixture {
     return reply;
   }
 
-  HedgedReads hedged_{core_};
+  Repairer repairer_{core_};
+  HedgedReads hedged_{core_, repairer_};
   std::optional<IoReply> answer_;
+  std::vector<std::size_t> damaged_;
 };
 
 TEST_F(HedgedReadsTest, ask_one_replica_when_it_is_quick) {
@@ -94,8 +100,31 @@ TEST_F(HedgedReadsTest, a_failure_before_the_second_was_asked_is_told_at_once) {
   links_[0]->answer(0, IoReply::failed(Code::corrupt, "bad checksum"));
   ASSERT_TRUE(answer_);
   EXPECT_EQ(answer_->code, Code::corrupt);
+  EXPECT_EQ(damaged_, std::vector<std::size_t>{0});
   scheduler.run_for(1s);
   EXPECT_EQ(asked(1), 0U);
+}
+
+TEST_F(HedgedReadsTest, damage_of_the_loser_is_told_with_the_good_answer) {
+  read();
+  scheduler.run_for(60ms);
+  links_[0]->answer(0, IoReply::failed(Code::corrupt, "bad checksum"));
+  EXPECT_FALSE(answer_);
+  links_[1]->answer(0, bytes("second"));
+  ASSERT_TRUE(answer_ && answer_->ok);
+  EXPECT_EQ(damaged_, std::vector<std::size_t>{0});
+}
+
+TEST_F(HedgedReadsTest, damage_that_is_told_late_is_looked_for_once) {
+  read();
+  scheduler.run_for(60ms);
+  links_[1]->answer(0, bytes("second"));
+  ASSERT_TRUE(answer_ && answer_->ok);
+  EXPECT_TRUE(damaged_.empty());
+  links_[0]->answer(0, IoReply::failed(Code::corrupt, "bad checksum"));
+  ASSERT_EQ(asked(0), 2U) << "the late one must be repaired as well";
+  EXPECT_EQ(links_[0]->asked[1].request.op, IoOp::check);
+  EXPECT_EQ(asked(1), 1U);
 }
 
 TEST_F(HedgedReadsTest, keep_within_their_budget) {

@@ -227,6 +227,10 @@ Task<Result<>> HostDisks::verify_disk(pb::VerifyDiskRequest,
                                       std::function<bool(const pb::VerifyProgress&)>) {
   co_return not_for_the_mount;
 }
+Task<Result<>> HostDisks::scrub_disk(pb::ScrubDiskRequest,
+                                     std::function<bool(const pb::ScrubProgress&)>) {
+  co_return not_for_the_mount;
+}
 void HostDisks::serve_reader(IoRequest, std::function<void(IoReply)> done) {
   done(IoReply::failed(not_for_the_mount));
 }

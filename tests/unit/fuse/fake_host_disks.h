@@ -76,6 +76,8 @@ class HostDisks final : public ukai::HostDisks {
                            std::function<bool(const pb::SyncProgress&)> progress) override;
   Task<Result<>> verify_disk(pb::VerifyDiskRequest request,
                              std::function<bool(const pb::VerifyProgress&)> progress) override;
+  Task<Result<>> scrub_disk(pb::ScrubDiskRequest request,
+                            std::function<bool(const pb::ScrubProgress&)> progress) override;
   void serve_reader(IoRequest request, std::function<void(IoReply)> done) override;
 
  private:

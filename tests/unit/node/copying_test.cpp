@@ -118,6 +118,34 @@ TEST_F(Copying, fetches_only_what_differs) {
   expect_equal(0);
 }
 
+TEST_F(Copying, a_damaged_source_is_refused_unless_its_damage_is_wanted_as_well) {
+  constexpr std::uint32_t unit = BlockStore::unit_bytes;
+  write_source(0, std::string(block_size, 's'));
+  write(0, std::string(block_size, 't'));
+  source_.store.corrupt({disk_of(1), BlockIndex{0}}, chunk + unit);
+  auto request = pull_request();
+  EXPECT_TRUE(pull(request).failed_with(Code::corrupt));
+  request.set_damage_too(true);
+  const auto reply = pull(request);
+  ASSERT_TRUE(reply.ok()) << reply.error().what;
+  EXPECT_EQ(reply->lost_units(), 1U);
+  EXPECT_TRUE(failed(send(read_of(0, unit, chunk + unit)), Code::corrupt));
+  EXPECT_EQ(read(0, unit, chunk), std::string(unit, 's'));
+  EXPECT_EQ(read(0, unit, chunk + 2 * unit), std::string(unit, 's'));
+  EXPECT_EQ(read(0, chunk), std::string(chunk, 's'));
+}
+
+TEST_F(Copying, a_new_write_stands_where_the_source_is_damaged) {
+  constexpr std::uint32_t unit = BlockStore::unit_bytes;
+  write_source(0, std::string(block_size, 's'));
+  source_.store.corrupt({disk_of(1), BlockIndex{0}}, unit);
+  peer_->after_hash = [this] { write(0, std::string(unit, 'n'), unit, 9); };
+  auto request = pull_request();
+  request.set_damage_too(true);
+  ASSERT_TRUE(pull(request).ok());
+  EXPECT_EQ(read(0, unit, unit), std::string(unit, 'n'));
+}
+
 TEST_F(Copying, equals_the_source_for_blocks_of_any_shape) {
   write_source(0, "begin");
   write_source(0, "end", block_size - 3);

@@ -42,6 +42,13 @@ class TestNode {
     ++boot_;
     start();
   }
+  /// The same, except that some of what was not flushed is there.
+  void power_cut(std::uint64_t seed) {
+    node_.reset();
+    store.power_cut(seed);
+    ++boot_;
+    start();
+  }
   void stop() { node_.reset(); }
   StorageNode* operator->() { return node_.get(); }
   StorageNode& operator*() { return *node_; }

@@ -65,6 +65,17 @@ class FakeDisks final : public HostDisks {
     }
     co_return Error{Code::io, "no replica of block 100"};
   }
+  Task<Result<>> scrub_disk(pb::ScrubDiskRequest /*request*/,
+                            std::function<bool(const pb::ScrubProgress&)> progress) override {
+    pb::ScrubProgress now;
+    for (std::uint64_t block = 0; block < 100; ++block) {
+      now.set_damaged_units(block);
+      progress(now);
+    }
+    now.set_finished(true);
+    progress(now);
+    co_return Unit{};
+  }
   void serve_reader(IoRequest request, std::function<void(IoReply)> done) override {
     scheduler_.post([request, done = std::move(done)] {
       IoReply reply;

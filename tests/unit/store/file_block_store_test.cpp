@@ -93,7 +93,8 @@ TEST_F(FileStore, lays_blocks_out_as_documented) {
   ASSERT_TRUE((*store)->open_disk(disk_one(), block_size).ok());
   ASSERT_TRUE((*store)->write(key_, 4096, data_).ok());
   ASSERT_TRUE((*store)->write({disk_one(), BlockIndex{0x12ab}, Generation{12}}, 0, data_).ok());
-  EXPECT_EQ(fs::file_size(block_path()), block_size);
+  EXPECT_EQ(fs::file_size(block_path()), block_size + 64 + block_size / 4096 * 4)
+      << "data, header, a checksum for each 4 KiB";
   EXPECT_EQ(slurp(block_path()).substr(4096, 5), "hello");
   EXPECT_TRUE(
       fs::exists(folder_.path() / "disks" / disk_one().to_string() / "000012" / "000012ab.12"));
@@ -172,11 +173,11 @@ TEST_F(FileStore, another_node_or_cluster_is_refused_and_both_are_named) {
 
 TEST_F(FileStore, a_newer_format_is_refused) {
   format();
-  TextRecord newer("store", 2);
+  TextRecord newer("store", 3);
   spill(folder_.path() / "ukai-store", newer.encode());
   const Error error = refusal(options());
   EXPECT_EQ(error.code, Code::refused);
-  EXPECT_THAT(error.what, HasSubstr("format 2 is newer than this program's 1"));
+  EXPECT_THAT(error.what, HasSubstr("format 3 is newer than this program's 2"));
 }
 
 TEST_F(FileStore, a_damaged_identity_is_corrupt) {

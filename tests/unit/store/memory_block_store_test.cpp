@@ -49,6 +49,7 @@ TEST_F(MemoryStore, a_seeded_power_cut_keeps_some_sectors_and_is_repeatable) {
     const Payload data(Bytes::copy_of(std::string(block_size, 'x')));
     EXPECT_TRUE(store.write({disk, BlockIndex{0}}, 0, data).ok());
     store.power_cut(seed);
+    EXPECT_TRUE(store.accept({disk, BlockIndex{0}}, {0, block_size}).ok());
     return (*store.read({disk, BlockIndex{0}}, 0, block_size, false))->to_string();
   };
   EXPECT_EQ(run(1), run(1));
