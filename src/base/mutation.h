@@ -29,8 +29,8 @@ enum class Mutation {
   writes_where_not_asked,       ///< rule 7: a node without a location gets the block, too
   holds_guest_while_healing,    ///< rule 8: writes wait for the copy of their block
   returns_damage,               ///< rule 9: a damaged range is answered with zeros
-  returns_unchecked,          ///< rule 9: data is returned whether it fits its checksum or not
-  takes_torn_for_damage,      ///< rule 9: what a crash has torn is called damaged
+  returns_unchecked,            ///< rule 9: data is returned whether it fits its checksum or not
+  takes_torn_for_damage,        ///< rule 9: what a crash has torn is called damaged
 };
 
 #ifdef UKAI_MUTATIONS

@@ -3,9 +3,7 @@
 // Copying a block while changes to it go on (protocol.md, "Copying a block").
 #include <gmock/gmock.h>
 
-#include <functional>
-
-#include "node_peer.h"
+#include "holding_peer.h"
 #include "ukai/limits.h"
 
 namespace ukai::test {
@@ -14,50 +12,13 @@ namespace {
 using testing::HasSubstr;
 constexpr std::uint32_t chunk = limits::copy_chunk_bytes;
 
-/// A source whose answers the test can hold back or spoil.
-class Peer final : public NodePeer {
- public:
-  using NodePeer::NodePeer;
-
-  /// Runs after the peer has read, before its answer goes on its way.
-  std::function<void(const IoRequest&)> after_read;
-  std::function<void()> after_hash;
-  std::function<void(IoReply&)> spoil;
-  std::function<void(pb::HashReply&)> spoil_hash;
-  bool hold = false;
-  std::vector<std::function<void()>> held;
-  int reads = 0;
-
-  void submit(IoRequest request, Duration, Done done) override {
-    ++reads;
-    IoReply reply = answer(request);
-    if (spoil) spoil(reply);
-    if (after_read) after_read(request);
-    auto deliver = [reply = std::move(reply), done = std::move(done)] { done(reply); };
-    if (hold)
-      held.push_back(std::move(deliver));
-    else
-      deliver();
-  }
-  Task<Result<pb::HashReply>> hash(pb::HashRequest request) override {
-    auto reply = co_await NodePeer::hash(std::move(request));
-    if (after_hash) after_hash();
-    if (reply.ok() && spoil_hash) spoil_hash(*reply);
-    co_return reply;
-  }
-  void release() {
-    hold = false;
-    for (auto& deliver : std::exchange(held, {})) deliver();
-  }
-};
-
 /// n1 is the target, n2 the source. send(), write() and read() go to n1.
 class Copying : public NodeTest {
  protected:
   using Outcome = Result<pb::PullReply>;
 
   void SetUp() override {
-    peer_ = std::make_shared<Peer>(source_);
+    peer_ = std::make_shared<HoldingPeer>(source_);
     node.peer = peer_;
     fence_both(1, 1);
   }
@@ -102,7 +63,7 @@ class Copying : public NodeTest {
   }
 
   TestNode source_{"n2", scheduler};
-  std::shared_ptr<Peer> peer_;
+  std::shared_ptr<HoldingPeer> peer_;
   std::optional<Outcome> outcome_;
 };
 
