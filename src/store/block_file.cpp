@@ -310,7 +310,7 @@ Result<std::vector<Extent>> BlockFileIo::check(const OpenBlock& block, Extent ra
   std::vector<bool> bad(end - first);
   for (const std::uint32_t unit : *differing) bad[unit - first] = true;
   for (std::uint32_t i = 0; i < bad.size(); ++i)
-    if (!unit_fits(block, first + i, buffer.data() + i * BlockStore::unit_bytes)) bad[i] = true;
+    if (!unit_fits(block, first + i, buffer.data() + unit_extent(i).begin_bytes)) bad[i] = true;
   if (!differing->empty()) {
     // What fits the memory is good, and the file's checksum was the damaged one.
     auto stored = block.trailer.store(block.fd, first, end);
@@ -335,7 +335,7 @@ Result<std::uint32_t> BlockFileIo::accept(const OpenBlock& block, Extent range) 
   auto filled = fill(block, units, buffer.data(), false);
   if (!filled.ok()) return filled.error();
   for (std::uint32_t unit = first; unit < end; ++unit) {
-    const std::byte* at = buffer.data() + (unit - first) * BlockStore::unit_bytes;
+    const std::byte* at = buffer.data() + unit_extent(unit - first).begin_bytes;
     if (unit_fits(block, unit, at) || block.trailer.sum(unit) == sum_of_loss) continue;
     ++accepted;
     const std::span<const std::byte> content(at, BlockStore::unit_bytes);
