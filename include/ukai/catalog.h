@@ -103,9 +103,16 @@ class Catalog {
   Task<Result<DiskEntry>> update_disk(Lease lease, DiskEntry entry, pb::DiskRecord changed);
   /// The same with map segments: those with version -1 are created.
   /// `event`: what it was for and who asked, in place of what a look at the records tells.
+  /// `orders`: to delete what has lost its location, for nodes that are registered.
+  struct Order {
+    NodeId node;
+    std::string key;
+    pb::TrashRecord record;
+  };
   Task<Result<DiskEntry>> update_disk_and_map(Lease lease, DiskEntry entry, pb::DiskRecord changed,
                                               std::vector<SegmentEntry> segments,
-                                              pb::EventRecord event = pb::EventRecord());
+                                              pb::EventRecord event = pb::EventRecord(),
+                                              std::vector<Order> orders = std::vector<Order>());
   Task<Result<SegmentEntry>> load_segment(DiskId disk, std::uint32_t segment);
 
   // -- leases
@@ -114,6 +121,7 @@ class Catalog {
   struct Taken {
     Lease lease;
     DiskEntry entry;
+    std::uint64_t guest_before = 0;  ///< the record's guest_epoch until then
   };
   Task<Result<Taken>> take_lease(DiskId disk, std::string holder, pb::LeaseRecord::Kind kind);
   /// Not an error when it is gone already.
@@ -131,6 +139,8 @@ class Catalog {
   Task<Result<>> register_node(pb::NodeRecord record, pb::NodeAlive alive);
   /// Forgets a node with its orders to delete. busy: it is running.
   Task<Result<>> remove_node(NodeId node);
+  /// "active" or "draining": new locations are not put on a node that is being drained.
+  Task<Result<>> set_admin_state(NodeId node, std::string state);
   Task<Result<>> refresh_node_alive(NodeId node, pb::NodeAlive alive);
   Task<Result<std::vector<NodeInfo>>> nodes();  ///< sorted by id
   Task<Result<NodeInfo>> node(NodeId id);
@@ -151,6 +161,13 @@ class Catalog {
   };
   Task<Result<std::vector<Trash>>> trash_of(NodeId node);
   Task<Result<>> remove_trash(NodeId node, std::string key);
+  /// Data that is still to be deleted must not be taken for what is copied there anew, or the other
+  /// way round. busy: one of `nodes` has an order about the disk.
+  Task<Result<>> nothing_to_delete(DiskId disk, std::vector<NodeId> nodes);
+  /// The holder has no request under way at the node that the order could harm. Not an error when
+  /// the order is gone.
+  /// `last`: of the changes that it has sent there.
+  Task<Result<>> release_trash(NodeId node, std::string key, Sequence last);
 
   // -- paths, for watches
   static std::string names_path() { return "/ukai/names"; }

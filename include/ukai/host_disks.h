@@ -70,8 +70,6 @@ class HostDisks {
   virtual Task<Result<pb::DiskStatusReply>> disk_status(pb::DiskStatusRequest request) = 0;
   virtual Task<Result<pb::HostStatusReply>> host_status() = 0;
   /// `progress` is called on a completion thread; false: the caller is gone, stop.
-  virtual Task<Result<>> sync_disk(pb::SyncDiskRequest request,
-                                   std::function<bool(const pb::SyncProgress&)> progress) = 0;
   virtual Task<Result<>> verify_disk(pb::VerifyDiskRequest request,
                                      std::function<bool(const pb::VerifyProgress&)> progress) = 0;
   virtual Task<Result<>> scrub_disk(pb::ScrubDiskRequest request,
@@ -80,6 +78,8 @@ class HostDisks {
   /// while this host holds the lease, otherwise stale.
   virtual void serve_reader(IoRequest request, std::function<void(IoReply)> done) = 0;
 
+  /// From now on jobs run here, too: those of disks that this host has, and of those nobody has.
+  virtual void run_jobs() = 0;
   /// Flushes, releases all leases, waits for requests in flight. Nothing may be called afterwards.
   virtual Task<void> shut_down() = 0;
 };

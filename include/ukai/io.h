@@ -26,6 +26,8 @@ enum class IoOp : std::uint8_t {
   seek_disk = 8,
   /// Which 4 KiB units of the range do not fit their checksums; answered as extents.
   check = 9,
+  /// As read, of a copy over a slow link: a byte (0: as it is, 1: zstd), then the data.
+  read_packed = 10,
 };
 
 /// One request to one node about one block. Fixed part of a frame on the wire.

@@ -27,6 +27,10 @@ inline constexpr std::uint32_t io_bytes_max = 1U << 20;       // FUSE's largest 
 inline constexpr auto io_deadline_default = 2000ms;           // design.md 6: missing after this
 inline constexpr auto io_wait_default = 60s;                  // the only replica may take so long
 inline constexpr std::uint32_t copy_chunk_bytes = 64U << 10;  // healing granularity
+inline constexpr std::size_t jobs_kept = 20;                  // of a disk, that have ended
+inline constexpr std::size_t jobs_parallel = 4;               // on one host
+inline constexpr std::size_t node_copies_max = 16;            // to one node, of all hosts
+inline constexpr std::size_t node_copies_waiting_max = 16;    // then it says that it is busy
 inline constexpr std::size_t heal_blocks_parallel = 4;  // enough to fill a link, not a guest's
 
 // -- wire
@@ -43,6 +47,7 @@ inline constexpr auto connect_timeout = 1000ms;        // half an I/O deadline, 
 inline constexpr auto deadline_sweep_interval = 20ms;  // how late a deadline may be noticed
 inline constexpr int control_threads_max = 64;         // calls served at the same time
 inline constexpr auto copy_deadline = 60s;             // one block's copy, without a rate's time
+inline constexpr auto distance_interval = 5s;          // how old a host's latency to a node may be
 inline constexpr auto registry_retry = 500ms;          // when the registry cannot be read
 inline constexpr auto idle_peer = 60s;                 // then a link nobody uses is closed
 inline constexpr auto server_grace = 500ms;            // calls under way may end when it stops
@@ -66,11 +71,14 @@ inline constexpr std::size_t transaction_ops_max = 2048;    // a 64 TiB create i
 // -- node
 inline constexpr std::size_t open_files_default = 4096;
 inline constexpr std::uint64_t reserve_bytes_default = 256ULL
-                                                       << 20;     // left free, for logs and records
-inline constexpr auto node_refresh_interval = 10s;                // how old `node list` may be
-inline constexpr unsigned scheduler_threads = 2;                  // timers, metadata, healing
-inline constexpr auto stop_patience = 2000ms;                     // a daemon that is told to stop
-inline constexpr auto trash_interval = 600s;                      // a watch tells sooner
+                                                       << 20;  // left free, for logs and records
+inline constexpr auto node_refresh_interval = 10s;             // how old `node list` may be
+inline constexpr unsigned scheduler_threads = 2;               // timers, metadata, healing
+inline constexpr unsigned background_threads = 2;              // a node's, for copies
+inline constexpr int background_niceness = 10;                 // a tenth of a request's share
+inline constexpr auto stop_patience = 2000ms;                  // a daemon that is told to stop
+inline constexpr auto lease_end_patience = 5s;  // a holder that lost its lease has stopped by then
+inline constexpr auto trash_interval = 600s;    // a watch tells sooner
 inline constexpr std::uint64_t node_space_step_bytes = 1U << 20;  // less is not worth a write
 inline constexpr std::size_t boot_id_bytes_max = 128;             // a UUID has 36
 inline constexpr std::uint64_t scrub_rate_default = 8U << 20;     // 4 TB a week; no guest notices

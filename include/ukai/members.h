@@ -25,6 +25,8 @@ class MemberTable {
   const NodeId& node(std::size_t index) const { return members_[index].node; }
   std::optional<std::size_t> index_of(const NodeId& node) const;
   bool missing(std::size_t index) const { return members_[index].missing; }
+  /// It has no location any more, and is asked for nothing.
+  bool gone(std::size_t index) const { return members_[index].gone; }
   /// Epoch in which a missing member went.
   std::uint64_t since_epoch(std::size_t index) const { return members_[index].since_epoch; }
   /// Bit i is set when member i is missing.
@@ -39,6 +41,7 @@ class MemberTable {
   struct Member {
     NodeId node;
     bool missing = false;
+    bool gone = false;
     std::uint64_t since_epoch = 0;
     std::uint64_t since_sequence = 0;
   };

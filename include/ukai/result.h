@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cassert>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,6 +30,8 @@ enum class Code {
 
 /// The name used in logs, JSON and on the wire's status text.
 std::string_view to_string(Code code);
+/// The code of that name; nothing: there is none.
+std::optional<Code> code_named(std::string_view name);
 
 /// One failure: a code to react to and one clear line for a person.
 struct [[nodiscard]] Error {

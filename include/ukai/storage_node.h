@@ -12,6 +12,7 @@
 #include "ukai/node_link.h"
 #include "ukai/task.h"
 #include "ukai_node.pb.h"
+#include "ukai_records.pb.h"
 
 namespace ukai {
 
@@ -26,6 +27,9 @@ struct StorageNodeOptions {
   std::string boot_id;            ///< of this machine's current boot, or a test's
   std::uint64_t incarnation = 0;  ///< random, of this process
   PeerFinder peers;
+  /// Where pulls are worked on, so that they stay out of the way of requests; outlives the node and
+  /// its pulls. nullptr: the node's scheduler.
+  Scheduler* background = nullptr;
 };
 
 /// One storage node without its transport: sessions, fencing, the dirty-block logs, copying.
@@ -42,7 +46,7 @@ struct StorageNodeOptions {
 ///  - after a failed flush the disk is not served until a new fence, which reports `crashed`.
 ///
 /// Threads: safe from any. The calls block on the device, except handle() with inline_only and
-/// pull(), whose steps run on the scheduler. No call but pull() may be under way when it is
+/// pull(), whose steps run in the background. No call but pull() may be under way when it is
 /// destroyed.
 class StorageNode {
  public:
@@ -68,6 +72,16 @@ class StorageNode {
   std::uint64_t scrub_step();
   /// An order from the registry: the disk's record is gone.
   Result<> delete_disk(DiskId disk);
+  /// An order from the registry: these blocks of a disk have lost their location here. busy: the
+  /// order is not released, and its lease may still have reads under way here.
+  Result<> delete_blocks(const pb::TrashRecord& order);
+  /// Disks that delete_blocks() has left without any block, and that nobody has fenced since; also
+  /// by earlier processes.
+  std::vector<DiskId> left_disks();
+  /// Removes what is left of such a disk, its logs and its session: the caller knows that its
+  /// record does not name this node, and that the lease under which it did is over. busy: it is
+  /// in use again.
+  Result<> delete_left(DiskId disk);
 
  private:
   /// shared: a copy under way ends at its next step, perhaps after the node has been destroyed.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/asio_scheduler.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -12,12 +15,24 @@
 #include <vector>
 
 namespace ukai {
+namespace {
+
+/// Of the calling thread alone, as Linux has it; one that is nicer already stays so.
+void be_nice(int niceness) {
+  const auto self = static_cast<id_t>(gettid());
+  if (getpriority(PRIO_PROCESS, self) < niceness) setpriority(PRIO_PROCESS, self, niceness);
+}
+
+}  // namespace
 
 struct AsioScheduler::Impl {
-  explicit Impl(unsigned thread_count)
+  Impl(unsigned thread_count, int niceness)
       : context(static_cast<int>(thread_count)), guard(context.get_executor()) {
     for (unsigned i = 0; i < thread_count; ++i) {
-      threads.emplace_back([this] { context.run(); });
+      threads.emplace_back([this, niceness] {
+        if (niceness > 0) be_nice(niceness);
+        context.run();
+      });
     }
   }
 
@@ -40,7 +55,8 @@ struct AsioScheduler::Impl {
   std::unordered_map<std::uint64_t, std::unique_ptr<boost::asio::steady_timer>> timers;  // by mutex
 };
 
-AsioScheduler::AsioScheduler(unsigned threads) : impl_(std::make_unique<Impl>(threads)) {}
+AsioScheduler::AsioScheduler(unsigned threads, int niceness)
+    : impl_(std::make_unique<Impl>(threads, niceness)) {}
 
 AsioScheduler::~AsioScheduler() {
   impl_->context.stop();

@@ -11,9 +11,12 @@ namespace ukai {
 ///
 /// Handlers may run side by side. The destructor drops handlers that have not started and joins the
 /// threads; it must not run on one of them.
+///
+/// `niceness` (nice(2), 0 to 19) is that of its threads: where a daemon has too few processors,
+/// its other threads go first.
 class AsioScheduler final : public Scheduler {
  public:
-  explicit AsioScheduler(unsigned threads);
+  explicit AsioScheduler(unsigned threads, int niceness = 0);
   ~AsioScheduler() override;
 
   TimePoint now() const override;

@@ -10,8 +10,8 @@ namespace ukai {
 /// Ways to break the rules of the design (docs/testing.md, "Does it bite?"), one or more a rule, so
 /// that the simulator can be shown to notice. The names say what goes wrong.
 ///
-/// Only simulation_test compiles the core with UKAI_MUTATIONS. Everywhere else mutated() is the
-/// constant false: no daemon has a switch that makes it lose data.
+/// Only what simulation_test runs is compiled with UKAI_MUTATIONS (tests/CMakeLists.txt). In every
+/// release mutated() is the constant false: no daemon has a switch that makes it lose data.
 enum class Mutation {
   none,
   serves_old_sessions,  ///< rule 1: a node takes requests of a session that is over

@@ -35,4 +35,12 @@ std::string_view to_string(Code code) {
   return "io";
 }
 
+std::optional<Code> code_named(std::string_view name) {
+  for (int i = 0; i <= static_cast<int>(Code::shut_down); ++i) {
+    const auto code = static_cast<Code>(i);
+    if (to_string(code) == name) return code;
+  }
+  return std::nullopt;
+}
+
 }  // namespace ukai

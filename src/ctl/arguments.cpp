@@ -3,14 +3,12 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <memory>
 
 #include "base/text.h"
+#include "ctl/argument_parts.h"
 
-// The only file that knows CLI11, which is slow to compile. From top to bottom: helpers, then the
-// commands by group, then the parser.
+// From top to bottom: the commands by group, then the parser.
 namespace ukai::ctl {
 namespace {
 
@@ -25,47 +23,6 @@ Exit status: 0 done, 1 failed, 2 usage or bad input, 3 not found, 4 exists alrea
 5 busy (open, or in use), 6 no space, 7 unreachable or timed out, 8 refused for safety.
 A failure is one line on stderr.)";
 constexpr const char* original_group = "Commands of the original ukai_admin";
-
-/// Adds the command `name` to `parent`. `describe` declares its options on the CLI::App it is
-/// given and binds them to the Options, which live as long as the parser.
-template <class Options, class Describe>
-CLI::App* add_command(CLI::App& parent, Arguments& arguments, const std::string& name,
-                      const std::string& help,
-                      Result<> (*act)(Context&, const std::type_identity_t<Options>&),
-                      const Describe& describe) {
-  // Shared: the parser's callback and the action it chooses both refer to what was typed.
-  auto options = std::make_shared<Options>();
-  CLI::App* app = parent.add_subcommand(name, help);
-  describe(*app, *options);
-  app->callback([&arguments, options, act] {
-    arguments.action = [options, act](Context& context) { return act(context, *options); };
-  });
-  return app;
-}
-
-void nothing(CLI::App&, NoOptions&) {}
-
-void positional(CLI::App& app, const std::string& name, std::string& value,
-                const std::string& help) {
-  app.add_option(name, value, help)->required()->type_name("");
-}
-
-/// An option that may be repeated, with one value each time.
-CLI::Option* repeated(CLI::App& app, const std::string& name, std::vector<std::string>& values,
-                      const std::string& help) {
-  return app.add_option(name, values, help)->allow_extra_args(false);
-}
-
-void disk_name(CLI::App& app, DiskOptions& options) {
-  positional(app, "NAME", options.name, "The disk");
-}
-
-CLI::App& add_group(CLI::App& root, const std::string& name, const std::string& help) {
-  CLI::App& group = *root.add_subcommand(name, help);
-  group.require_subcommand(1);
-  group.fallthrough();
-  return group;
-}
 
 // -- disk …
 
@@ -204,6 +161,20 @@ void add_nodes_and_hosts(CLI::App& root, Arguments& arguments) {
             "and with --lost when blocks would be lost. Blocks that nobody else has keep naming "
             "the node, so that their I/O fails; they are never zeros.");
       });
+  add_command<DrainOptions>(
+      node, arguments, "drain", "Move everything that lies on a node to others", node_drain,
+      [](CLI::App& app, DrainOptions& options) {
+        positional(app, "NODE", options.node, "The node's id");
+        CLI::Option* to =
+            app.add_option("--to", options.to, "Nodes, or site=PATH or label=WORD, that share it")
+                ->type_name("NODE[,NODE...]");
+        add_terms(app, options.terms);
+        app.add_flag("--stop", options.stop, "It is to take new locations again")->excludes(to);
+        app.footer(
+            "From then on no new location is put on the node. One job a disk; repeated, it goes on "
+            "with what is left. Refused with status 8, and nothing begun, when a block lies on all "
+            "of the targets already.");
+      });
   CLI::App& host = add_group(root, "host", "Look at the hypervisor hosts");
   add_command<NoOptions>(host, arguments, "list", "List all running hosts", host_list, nothing);
 }
@@ -275,12 +246,18 @@ void add_events(CLI::App& root, Arguments& arguments) {
 }
 
 void add_cluster_commands(CLI::App& root, Arguments& arguments) {
-  add_command<DiskOptions>(root, arguments, "sync",
-                           "Bring all replicas of a disk in sync and wait for it", sync_disk,
-                           [](CLI::App& app, DiskOptions& options) {
-                             disk_name(app, options);
-                             app.footer("With -o json, progress comes as one document a line.");
-                           });
+  add_command<SyncOptions>(
+      root, arguments, "sync", "Bring all replicas of a disk in sync and wait for it", sync_disk,
+      [](CLI::App& app, SyncOptions& options) {
+        positional(app, "NAME", options.name, "The disk");
+        add_blocks(app, options.blocks);
+        add_terms(app, options.terms);
+        app.footer(
+            "Members that were away are healed whatever the blocks. With -o json, progress comes "
+            "as one document a line.");
+      });
+  add_moves(root, arguments);
+  add_jobs(root, arguments);
   add_command<DiskOptions>(
       root, arguments, "scrub", "Check all replicas of a disk against their checksums and repair",
       scrub, [](CLI::App& app, DiskOptions& options) {
@@ -290,6 +267,16 @@ void add_cluster_commands(CLI::App& root, Arguments& arguments) {
             "`disk verify` compares replicas with each other.");
       });
   add_nodes_and_hosts(root, arguments);
+  add_command<DiskOptions>(root, arguments, "advise", "Propose where blocks could lie better",
+                           advise_disk, [](CLI::App& app, DiskOptions& options) {
+                             disk_name(app, options);
+                             app.footer("Nothing is changed: what is proposed is yours to do.");
+                           });
+  add_command<NoOptions>(
+      root, arguments, "topology", "Show sites, nodes, hosts, and how far they are from each other",
+      topology, [](CLI::App& app, NoOptions&) {
+        app.footer("Latencies are round trips as the hosts measure them all the time.");
+      });
   add_lease(root, arguments);
   add_metadata(root, arguments);
   add_events(root, arguments);
@@ -329,7 +316,7 @@ void describe_synchronize(CLI::App& app, SynchronizeOptions& options) {
       ->type_name("END_BLOCK");
   app.add_flag("-v", options.verbose, "Accepted; progress shows on a terminal by itself");
   positional(app, "IMAGE", options.name, "The disk");
-  app.footer("The whole disk is brought in sync, whatever the range.");
+  app.footer("Members that were away are healed whatever the range.");
 }
 
 void describe_hypervisor(CLI::App& app, HypervisorOptions& options) {
@@ -356,6 +343,19 @@ void add_original_commands(CLI::App& root, Arguments& arguments) {
       ->group(original_group);
   add_command<DiskOptions>(root, arguments, "get_metadata",
                            "Print the original's JSON document of a disk", get_metadata, disk_name)
+      ->group(original_group);
+  const auto location = [](CLI::App& app, OriginalLocationOptions& options) {
+    positional(app, "IMAGE", options.name, "The disk");
+    positional(app, "LOCATION", options.node, "The node");
+    app.add_option("START_BLOCK", options.start, "First block (default 0)")->type_name("");
+    app.add_option("END_BLOCK", options.end, "Last block (default: the disk's last one)")
+        ->type_name("");
+  };
+  add_command<OriginalLocationOptions>(root, arguments, "add_location",
+                                       "Give blocks a location on a node", add_location, location)
+      ->group(original_group);
+  add_command<OriginalLocationOptions>(root, arguments, "remove_location", "Take blocks off a node",
+                                       remove_location, location)
       ->group(original_group);
   add_command<DiskOptions>(root, arguments, "get_statistics", "The same as disk stats", disk_stats,
                            disk_name)

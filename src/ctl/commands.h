@@ -73,8 +73,6 @@ struct DiskSetOptions {
 };
 Result<> disk_set(Context& context, const DiskSetOptions& options);
 
-Result<> sync_disk(Context& context, const DiskOptions& options);
-
 Result<> node_list(Context& context, const NoOptions& options);
 struct NodeOptions {
   std::string node;
@@ -123,6 +121,8 @@ struct EventsOptions {
 };
 Result<> events(Context& context, const EventsOptions& options);
 
+Result<> topology(Context& context, const NoOptions& options);
+Result<> advise_disk(Context& context, const DiskOptions& options);
 Result<> errors(Context& context, const NoOptions& options);
 Result<> status(Context& context, const NoOptions& options);
 Result<> diag(Context& context, const NoOptions& options);
@@ -141,6 +141,75 @@ Result<> destroy_image(Context& context, const DiskOptions& options);
 Result<> get_image_names(Context& context, const NoOptions& options);
 Result<> get_image_info(Context& context, const DiskOptions& options);
 Result<> get_metadata(Context& context, const DiskOptions& options);
+
+/// How a job is to be run, as typed.
+struct MoveTermsTyped {
+  std::string rate;     ///< bytes a second between nodes; empty: no limit
+  bool detach = false;  ///< do not wait for its end
+  bool plan = false;    ///< only say what would be done
+};
+
+struct SyncOptions {
+  std::string name;
+  std::string blocks;  ///< empty: all
+  MoveTermsTyped terms;
+};
+Result<> sync_disk(Context& context, const SyncOptions& options);
+
+struct LocationOptions {
+  std::string name;
+  std::vector<std::string> nodes;  ///< each NODE[,NODE…]
+  std::string blocks;              ///< empty: all
+};
+Result<> location_add(Context& context, const LocationOptions& options);
+Result<> location_remove(Context& context, const LocationOptions& options);
+
+struct MoveOptions {
+  std::vector<std::string> names;
+  std::string from;             ///< of relocate
+  std::vector<std::string> to;  ///< each NODE[,NODE…], or one selector
+  std::string blocks;
+  MoveTermsTyped terms;
+};
+Result<> replicate(Context& context, const MoveOptions& options);
+Result<> relocate(Context& context, const MoveOptions& options);
+
+struct DrainOptions {
+  std::string node;
+  std::vector<std::string> to;
+  bool stop = false;  ///< it takes new locations again
+  MoveTermsTyped terms;
+};
+Result<> node_drain(Context& context, const DrainOptions& options);
+
+struct JobListOptions {
+  std::string name;  ///< empty: of all disks
+  bool all = false;  ///< those that have ended, too
+};
+Result<> job_list(Context& context, const JobListOptions& options);
+struct JobOptions {
+  std::string id;
+};
+Result<> job_info(Context& context, const JobOptions& options);
+struct JobsOptions {
+  std::vector<std::string> ids;
+};
+Result<> job_wait(Context& context, const JobsOptions& options);
+Result<> job_cancel(Context& context, const JobsOptions& options);
+struct JobRateOptions {
+  std::string id;
+  std::string rate;
+};
+Result<> job_rate(Context& context, const JobRateOptions& options);
+
+struct OriginalLocationOptions {
+  std::string name;
+  std::string node;
+  std::int64_t start = 0;
+  std::int64_t end = -1;  ///< -1: the last block
+};
+Result<> add_location(Context& context, const OriginalLocationOptions& options);
+Result<> remove_location(Context& context, const OriginalLocationOptions& options);
 
 struct SynchronizeOptions {
   std::int64_t start = 0;

@@ -21,10 +21,12 @@ class RealCluster final : public Cluster {
     if (!coordination) return coordination.error();
     cluster->coordination_ = std::move(*coordination);
     cluster->catalog_ = std::make_unique<Catalog>(*cluster->coordination_, cluster->scheduler_);
+    cluster->jobs_ = std::make_unique<JobStore>(*cluster->coordination_, cluster->scheduler_);
     return std::unique_ptr<Cluster>(std::move(cluster));
   }
 
   Catalog& catalog() override { return *catalog_; }
+  JobStore& jobs() override { return *jobs_; }
   DaemonCalls& calls() override { return *calls_; }
 
  private:
@@ -34,6 +36,7 @@ class RealCluster final : public Cluster {
   AsioScheduler scheduler_;
   std::unique_ptr<Coordination> coordination_;
   std::unique_ptr<Catalog> catalog_;
+  std::unique_ptr<JobStore> jobs_;
   std::unique_ptr<DaemonCalls> calls_;
 };
 

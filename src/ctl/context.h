@@ -26,6 +26,7 @@ class Context {
   Environment& environment() { return environment_; }
   const Settings& settings() const { return settings_; }
   Catalog& catalog() { return cluster_->catalog(); }
+  JobStore& jobs() { return cluster_->jobs(); }
   DaemonCalls& calls() { return cluster_->calls(); }
 
   /// Waits for an answer of the metadata; a failure to reach it names the servers.

@@ -175,6 +175,11 @@ Result<> check_nodes(const CreatePlan& plan, const std::vector<NodeInfo>& nodes,
       return Error{Code::not_found, fmt::format("there is no node named '{}'", id.str())};
     }
     if (!node->alive) down.push_back(id.str());
+    if (node->record.admin_state() == "draining" && !force) {
+      return Error{Code::refused,
+                   fmt::format("node {} is being drained (--force creates the disk nevertheless)",
+                               id.str())};
+    }
   }
   if (down.empty() || force) return {};
   return Error{Code::refused,

@@ -21,7 +21,8 @@ struct CreatePlan {
 Result<CreatePlan> plan_create(const DiskCreateOptions& options,
                                std::uint64_t default_block_size_bytes);
 
-/// not_found: a node of the plan is not registered; refused: one does not run (unless `force`).
+/// not_found: a node of the plan is not registered; refused: one does not run or is
+/// being drained (unless `force`).
 Result<> check_nodes(const CreatePlan& plan, const std::vector<NodeInfo>& nodes, bool force);
 
 /// "a,b" and "c" to {a, b, c}. invalid: an element is empty.

@@ -27,9 +27,6 @@ class DaemonCalls {
                                                         pb::DiskStatusRequest request) = 0;
   virtual Task<Result<pb::HostStatusReply>> host_status(pb::HostRecord host) = 0;
   /// `progress` returns false to stop the work.
-  using SyncProgress = std::function<bool(const pb::SyncProgress&)>;
-  virtual Task<Result<>> sync_disk(pb::HostRecord host, pb::SyncDiskRequest request,
-                                   SyncProgress progress) = 0;
   using VerifyProgress = std::function<bool(const pb::VerifyProgress&)>;
   virtual Task<Result<>> verify_disk(pb::HostRecord host, pb::VerifyDiskRequest request,
                                      VerifyProgress progress) = 0;

@@ -8,6 +8,7 @@
 
 #include "ctl/lookup.h"
 #include "ukai/disk_change.h"
+#include "ukai/location_change.h"
 
 namespace ukai::ctl {
 namespace {
@@ -82,7 +83,9 @@ Result<pb::DiskRecord> change_alone(Context& context, DiskId disk,
   auto sound = check_segment(loaded->segment, from);
   if (!sound) return sound.error();
   std::vector<SegmentEntry> segments;
-  for (pb::MapSegment& segment : grow_map(loaded->segment, from, to)) {
+  auto grown = grow_map(loaded->segment, from, to);
+  changed = with_pending(*changed, {loaded->segment}, grown);
+  for (pb::MapSegment& segment : grown) {
     const std::int32_t version = segments.empty() ? loaded->version : -1;
     segments.push_back({std::move(segment), version});
   }

@@ -40,8 +40,9 @@ std::string_view to_string(Health health) {
 }
 
 bool needs_map(const pb::DiskRecord& record, const NodesUp& nodes) {
+  if (record.pending_replicas() > 0) return true;
   return std::any_of(record.members().begin(), record.members().end(), [&](const auto& member) {
-    return member.missing() || !is_up(nodes, member.node());
+    return !member.gone() && (member.missing() || !is_up(nodes, member.node()));
   });
 }
 
@@ -55,6 +56,7 @@ DiskHealth judge(const pb::DiskRecord& record, const NodesUp& nodes,
   }
   std::set<std::string> missing;
   for (const pb::Member& member : record.members()) {
+    if (member.gone()) continue;
     if (member.missing()) missing.insert(member.node());
     if (!member.missing() && is_up(nodes, member.node())) continue;
     result.health = Health::degraded;

@@ -138,12 +138,35 @@ std::string disk_map_json(const pb::DiskRecord& record, const std::vector<MapRow
   return text_of(json);
 }
 
+namespace {
+
+Json heats_json(const std::vector<HostHeat>& heats) {
+  Json out = Json::array();
+  for (const HostHeat& heat : heats) {
+    if (heat.ranges.empty()) continue;
+    Json one{{"host", heat.host}, {"range_blocks", heat.range_blocks}, {"ranges", Json::array()}};
+    for (const pb::RangeCount& range : heat.ranges) {
+      one["ranges"].push_back({{"first", range.range() * heat.range_blocks},
+                               {"reads", range.reads()},
+                               {"writes", range.writes()},
+                               {"read_bytes", range.read_bytes()},
+                               {"written_bytes", range.written_bytes()}});
+    }
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+}  // namespace
+
 std::string disk_stats_json(const std::string& name, const std::string& host,
-                            const std::optional<pb::DiskStatusInfo>& status) {
+                            const std::optional<pb::DiskStatusInfo>& status,
+                            const std::vector<HostHeat>& heats) {
   Json json = document("disk_stats");
   json["name"] = name;
   json["host"] = host.empty() ? Json(nullptr) : Json(host);
   json["counters"] = nullptr;
+  json["heat"] = heats_json(heats);
   if (!status) return text_of(json);
   const pb::DiskCounters& counters = status->counters();
   Json values;
@@ -215,14 +238,15 @@ std::string lease_release_json(const std::string& name, const Holder& holder) {
   return text_of(json);
 }
 
-std::string sync_json(std::string_view kind, const std::string& name,
-                      const pb::SyncProgress& progress) {
+std::string location_json(std::string_view kind, const std::string& name,
+                          const std::vector<std::string>& nodes, BlockRange blocks, bool changed) {
   Json json = document(kind);
   json["name"] = name;
-  json["blocks_done"] = progress.blocks_done();
-  json["blocks_total"] = progress.blocks_total();
-  json["bytes_moved"] = progress.bytes_moved();
-  return line_of(json);
+  json["nodes"] = nodes;
+  json["first"] = raw(blocks.begin);
+  json["last"] = raw(blocks.end) - 1;
+  json["changed"] = changed;
+  return text_of(json);
 }
 
 std::string disk_create_json(const pb::DiskRecord& record) {

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctl/commands.h"
 #include "ctl/disk_json.h"
+#include "ctl/map_bars.h"
 #include "ctl/missed.h"
 
 namespace ukai::ctl {
+namespace {
+
+constexpr std::size_t bar_cells = 60;
+
+}  // namespace
 
 Result<> disk_map(Context& context, const DiskMapOptions& options) {
   auto entry = load_disk(context, options.name);
@@ -26,7 +32,13 @@ Result<> disk_map(Context& context, const DiskMapOptions& options) {
     return {};
   }
   const bool plain = context.environment().variable("NO_COLOR").has_value();
-  context.print(disk_map_table(rows, context.environment().out_is_terminal && !plain));
+  const bool terminal = context.environment().out_is_terminal;
+  context.print(disk_map_table(rows, terminal && !plain));
+  if (!terminal) return {};
+  std::map<std::string, std::string> sites;
+  for (const NodeInfo& node : *nodes) sites[node.record.id()] = node.record.site();
+  const auto bars = map_bars(rows, sites, bar_cells);
+  context.print("\n" + map_bars_text(bars, wanted.count(), !plain));
   return {};
 }
 

@@ -124,6 +124,8 @@ Result<> disk_recover(Context& context, const DiskRecoverOptions& options) {
   if (!recovery) return recovery.error();
   possible = check(context, held.record, from, *recovery);
   if (!possible) return possible;
+  // Whoever had it open has read what is no longer so.
+  recovery->record.set_guest_epoch(held.record.epoch());
   std::vector<SegmentEntry> segments;
   for (pb::MapSegment& segment : recovery->segments) {
     const DiskId disk = (*lease)->lease().disk;

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctl/commands.h"
 #include "ctl/disk_json.h"
+#include "ctl/heat_source.h"
 
 namespace ukai::ctl {
+namespace {
+
+constexpr std::size_t bar_cells = 64;
+
+}  // namespace
 
 Result<> disk_stats(Context& context, const DiskOptions& options) {
   auto entry = load_disk(context, options.name);
@@ -21,8 +27,15 @@ Result<> disk_stats(Context& context, const DiskOptions& options) {
     if (!reply) return host_error(*holder->host, reply.error());
     if (reply->disks_size() > 0) status = reply->disks(0);
   }
-  context.print(context.json() ? disk_stats_json(options.name, host, status)
-                               : disk_stats_text(options.name, host, status));
+  auto heats = ask_heats(context, entry->record.id());
+  if (!heats) return heats.error();
+  if (context.json()) {
+    context.print(disk_stats_json(options.name, host, status, *heats));
+    return {};
+  }
+  const std::string heat = heat_text(*heats, all_blocks(entry->record).count(), bar_cells);
+  context.print(disk_stats_text(options.name, host, status) + (heat.empty() ? "" : "\n" + heat) +
+                silent_hosts_text(*heats));
   return {};
 }
 

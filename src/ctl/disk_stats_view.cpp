@@ -36,7 +36,7 @@ std::string histogram_text(const pb::DiskCounters& counters) {
 
 std::string disk_stats_text(const std::string& name, const std::string& host,
                             const std::optional<pb::DiskStatusInfo>& status) {
-  if (!status) return fmt::format("disk {} is not in use: no host has counters of it\n", name);
+  if (!status) return fmt::format("no host holds disk {}: there are no totals of it\n", name);
   const pb::DiskCounters& counters = status->counters();
   auto bytes = [](std::uint64_t count) {
     return fmt::format("{} ({})", count, format_size(count));

@@ -43,6 +43,7 @@ constexpr KindName kinds[] = {
     {RecordKind::segment, "map", &make<pb::MapSegment>},
     {RecordKind::trash, "trash", &make<pb::TrashRecord>},
     {RecordKind::event, "event", &make<pb::EventRecord>},
+    {RecordKind::job, "job", &make<pb::JobRecord>},
 };
 
 /// The record as JSON, if JSON holds all of it.
@@ -194,6 +195,7 @@ Result<> distrust(Dump& dump) {
     if (!disk) return disk.error();
     disk->set_epoch(disk->epoch() + epoch_step);
     disk->set_unproven(true);
+    disk->set_guest_epoch(disk->epoch());  // handles from before are dead
     for (pb::Member& member : *disk->mutable_members()) member.clear_compare_all();
     record.data = encode_record(*disk);
   }

@@ -11,6 +11,7 @@
 
 #include "ctl/daemon_calls.h"
 #include "ukai/catalog.h"
+#include "ukai/job_store.h"
 
 namespace ukai::ctl {
 
@@ -25,6 +26,7 @@ class Cluster {
  public:
   virtual ~Cluster() = default;
   virtual Catalog& catalog() = 0;
+  virtual JobStore& jobs() = 0;
   virtual DaemonCalls& calls() = 0;
 };
 

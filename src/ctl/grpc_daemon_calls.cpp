@@ -48,13 +48,6 @@ class GrpcDaemonCalls final : public DaemonCalls {
     co_return reply;
   }
 
-  Task<Result<>> sync_disk(pb::HostRecord host, pb::SyncDiskRequest request,
-                           SyncProgress progress) override {
-    HostLink link(transport(), host);
-    auto done = co_await link.sync_disk(std::move(request), std::move(progress));
-    co_return done;
-  }
-
   Task<Result<>> verify_disk(pb::HostRecord host, pb::VerifyDiskRequest request,
                              VerifyProgress progress) override {
     HostLink link(transport(), host);

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <set>
 
+#include "ukai/location_change.h"
+
 namespace ukai::ctl {
 namespace {
 
@@ -80,7 +82,7 @@ Task<MaybeSummary> load_summary(Catalog& catalog, DiskName name, const NodesUp& 
   if (!lease && lease.code() != Code::not_found) co_return failed_load(name, lease.error());
   DiskSummary summary;
   summary.name = name.str();
-  summary.record = entry->record;
+  summary.record = without_gone(entry->record);
   if (lease && *lease) summary.holder = (*lease)->record.holder();
   const std::uint32_t all = segment_count(entry->record);
   const std::uint32_t end = needs_map(entry->record, nodes) ? all : std::min(all, 1U);
@@ -134,6 +136,7 @@ Result<DiskEntry> load_disk(Context& context, const std::string& text) {
   if (entry.failed_with(Code::corrupt)) {
     return Error{Code::corrupt, fmt::format("disk {}: {}", text, entry.error().what)};
   }
+  if (entry.ok()) entry->record = without_gone(std::move(entry->record));
   return entry;
 }
 

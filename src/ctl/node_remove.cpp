@@ -37,8 +37,9 @@ Result<std::vector<pb::DiskRecord>> disks_of(Context& context, const std::string
                    fmt::format("disk {}: {}", disk.name.str(), disk.entry.error().what)};
     }
     const auto& members = disk.entry->record.members();
-    const bool here = std::any_of(members.begin(), members.end(),
-                                  [&](const auto& member) { return member.node() == node; });
+    const bool here = std::any_of(members.begin(), members.end(), [&](const auto& member) {
+      return member.node() == node && !member.gone();
+    });
     if (here) out.push_back(disk.entry->record);
   }
   return out;

@@ -34,7 +34,7 @@ NodeDisks disks_on(const std::string& node, const std::vector<DiskSummary>& disk
   NodeDisks found;
   for (const DiskSummary& disk : disks) {
     for (const pb::Member& member : disk.record.members()) {
-      if (member.node() == node) found.emplace_back(disk.name, member.missing());
+      if (member.node() == node && !member.gone()) found.emplace_back(disk.name, member.missing());
     }
   }
   return found;

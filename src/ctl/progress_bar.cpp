@@ -5,6 +5,9 @@
 
 #include <algorithm>
 
+#include "ctl/table.h"
+#include "ukai/types.h"
+
 namespace ukai::ctl {
 namespace {
 
@@ -21,15 +24,39 @@ std::string progress_line(std::uint64_t done, std::uint64_t total, std::size_t w
                      std::string(width - filled, '.'), static_cast<int>(part * 100), done, total);
 }
 
+std::string pace_text(double seconds, std::uint64_t bytes, std::uint64_t blocks,
+                      std::uint64_t left) {
+  if (seconds < 0.5 || blocks == 0) return "";
+  const auto rate = static_cast<std::uint64_t>(static_cast<double>(bytes) / seconds);
+  const auto to_go =
+      static_cast<std::uint64_t>(seconds * static_cast<double>(left) / static_cast<double>(blocks));
+  const std::string speed = bytes == 0 ? "" : fmt::format("  {}/s", format_size(rate));
+  return fmt::format("{}  {}:{:02} left", speed, to_go / 60, to_go % 60);
+}
+
 ProgressBar::ProgressBar(std::ostream& out, bool terminal, Clock::duration quiet)
     : out_(out), terminal_(terminal), next_(Clock::now() + quiet) {}
 
 ProgressBar::~ProgressBar() { clear(); }
 
-void ProgressBar::update(std::uint64_t done, std::uint64_t total) {
-  if (!terminal_ || Clock::now() < next_) return;
-  next_ = Clock::now() + redraw_interval;
-  out_ << '\r' << progress_line(done, total, bar_width) << "\x1b[K" << std::flush;
+void ProgressBar::update(std::uint64_t done, std::uint64_t total, std::uint64_t bytes,
+                         const std::string& waits) {
+  const auto now = Clock::now();
+  if (first_ == Clock::time_point{}) {
+    first_ = now;
+    first_done_ = done;
+    first_bytes_ = bytes;
+  }
+  const bool unknown = total == 0;
+  if (!terminal_ || now < next_ || (unknown && waits.empty())) return;
+  next_ = now + redraw_interval;
+  const double seconds = std::chrono::duration<double>(now - first_).count();
+  const std::string pace =
+      waits.empty() ? pace_text(seconds, bytes - std::min(bytes, first_bytes_),
+                                done - std::min(done, first_done_), total - std::min(done, total))
+                    : "  waits: " + one_line(waits);
+  const std::string bar = unknown ? "" : progress_line(done, total, bar_width);
+  out_ << '\r' << bar << pace << "\x1b[K" << std::flush;
   shown_ = true;
 }
 

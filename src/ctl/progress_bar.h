@@ -10,6 +10,10 @@ namespace ukai::ctl {
 
 /// "[#####.....]  50%  128/256 blocks", `width` characters within the brackets.
 std::string progress_line(std::uint64_t done, std::uint64_t total, std::size_t width);
+/// "  12 MiB/s  3:20 left": `bytes` and `blocks` within `seconds`, `left` blocks to go. Empty when
+/// nothing can be said yet.
+std::string pace_text(double seconds, std::uint64_t bytes, std::uint64_t blocks,
+                      std::uint64_t left);
 
 /// One line on a terminal that shows how far a long operation is. Appears only when the operation
 /// has taken a while, and vanishes at the end.
@@ -23,7 +27,10 @@ class ProgressBar {
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
-  void update(std::uint64_t done, std::uint64_t total);
+  /// `total`: 0 while nobody knows it. `bytes`: moved so far, which gives the rate. `waits`: what
+  /// it waits for; empty: nothing.
+  void update(std::uint64_t done, std::uint64_t total, std::uint64_t bytes = 0,
+              const std::string& waits = "");
   /// Takes the line away.
   void clear();
 
@@ -32,6 +39,10 @@ class ProgressBar {
   const bool terminal_;
   Clock::time_point next_;
   bool shown_ = false;
+  // -- what the first update said: the pace is that since then
+  Clock::time_point first_{};
+  std::uint64_t first_done_ = 0;
+  std::uint64_t first_bytes_ = 0;
 };
 
 }  // namespace ukai::ctl

@@ -209,6 +209,7 @@ Result<Proposal> propose(const std::string& disk_id, const std::vector<NodeHoldi
   }
   out.record.set_generation(generation);
   out.record.set_unproven(true);
+  out.record.set_guest_epoch(out.record.epoch());  // handles from before are dead
   add_members(holdings, out);
   if (out.record.members_size() == 0) {
     return Error{Code::corrupt, fmt::format("disk {}: none of the nodes that hold it is one of its "

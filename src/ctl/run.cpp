@@ -8,9 +8,6 @@
 namespace ukai::ctl {
 namespace {
 
-// What a shell reports of a program that Ctrl-C ended.
-constexpr int interrupted_status = 130;
-
 int fail(Environment& environment, ExitStatus status, std::string_view what) {
   environment.out.flush();
   environment.err << "ukaictl: " << one_line(what) << std::endl;
@@ -30,7 +27,13 @@ int run_action(Arguments& arguments, Environment& environment) {
     if (!connected) return fail(environment, connected.error());
   }
   auto done = arguments.action(context);
-  if (environment.interrupted()) return interrupted_status;
+  if (environment.interrupted()) {
+    // Who leaves a job is told how to come back to it.
+    if (done.failed_with(Code::shut_down)) {
+      return fail(environment, ExitStatus::failed, done.error().what);
+    }
+    return interrupted_status;
+  }
   if (!done) return fail(environment, done.error());
   environment.out.flush();
   if (!environment.out) return fail(environment, ExitStatus::failed, "cannot write the output");

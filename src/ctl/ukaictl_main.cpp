@@ -91,6 +91,6 @@ int main(int argc, char** argv) {
   environment.interrupted = [] { return stop_signal != 0; };
   const std::vector<std::string> args(argv + 1, argv + argc);
   const int status = ukai::ctl::run(args, environment);
-  if (stop_signal != 0) die_of_signal();
+  if (status == ukai::ctl::interrupted_status) die_of_signal();
   return status;
 }

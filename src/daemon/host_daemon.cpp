@@ -25,6 +25,7 @@ namespace ukai {
 struct HostDaemon::Impl {
   std::optional<StateFolder> state;
   AsioScheduler scheduler{limits::scheduler_threads};
+  AsioScheduler background{limits::background_threads, limits::background_niceness};
   Transport transport;
   std::unique_ptr<Coordination> coordination;
   std::unique_ptr<Catalog> catalog;
@@ -68,6 +69,7 @@ Result<> HostDaemon::Impl::start(const HostConfig& config, std::function<void()>
   auto mounted = FuseSession::mount(config.fuse, *disks, std::move(unmounted));
   if (!mounted) return mounted.error();
   session = std::move(*mounted);
+  disks->run_jobs();
   return Unit{};
 }
 
@@ -86,7 +88,8 @@ Result<> HostDaemon::Impl::find_cluster(const HostConfig& config) {
 Result<> HostDaemon::Impl::make_disks(const HostConfig& config) {
   LocalNode local;
   if (config.node) {
-    auto opened = NodeService::open(*config.node, {cluster_id, *catalog, scheduler, transport});
+    auto opened =
+        NodeService::open(*config.node, {cluster_id, *catalog, scheduler, background, transport});
     if (!opened) return opened.error();
     node = std::move(*opened);
     local.id = NodeId(config.node->id);

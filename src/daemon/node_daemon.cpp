@@ -24,6 +24,7 @@ Result<NodeConfig> load_node_config(const std::string& path) {
 /// In the order in which they are made; they go the other way round.
 struct NodeDaemon::Impl {
   AsioScheduler scheduler{limits::scheduler_threads};
+  AsioScheduler background{limits::background_threads, limits::background_niceness};
   Transport transport;
   std::unique_ptr<Coordination> coordination;
   std::unique_ptr<Catalog> catalog;
@@ -50,7 +51,8 @@ Result<> NodeDaemon::Impl::start(const NodeConfig& config) {
   if (!cluster) return cluster.error();
 
   // 2. The folder must be of this node and this cluster.
-  auto opened = NodeService::open(config.node, {*cluster, *catalog, scheduler, transport});
+  auto opened =
+      NodeService::open(config.node, {*cluster, *catalog, scheduler, background, transport});
   if (!opened) return opened.error();
   service = std::move(*opened);
 

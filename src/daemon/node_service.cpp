@@ -13,6 +13,7 @@
 #include "base/unix_time.h"
 #include "base/version.h"
 #include "daemon/process.h"
+#include "daemon/trash_collector.h"
 #include "rpc/io_handlers.h"
 #include "rpc/local_node_link.h"
 #include "rpc/node_control_service.h"
@@ -63,7 +64,6 @@ struct NodeService::Impl {
         id(options.id),
         store(std::move(block_store)),
         changed(std::make_shared<Notifier>(scheduler)),
-        trash_changed(std::make_shared<Notifier>(scheduler)),
         scrub_ends(std::make_shared<Notifier>(scheduler)) {
     alive.set_boot_id(storage.boot_id);
     alive.set_incarnation(storage.incarnation);
@@ -75,9 +75,11 @@ struct NodeService::Impl {
       return peers->find(
           {request.source_node(), request.source_data_address(), request.source_control_address()});
     };
+    storage.background = &around.background;
     node = std::make_unique<StorageNode>(*store, scheduler, std::move(storage));
     pool = std::make_unique<WorkerPool>(limits::node_workers_default);
-    handler = std::make_unique<NodeIoHandler>(*node, *pool);
+    handler = std::make_unique<NodeIoHandler>(*node, *pool, around.background);
+    trash = std::make_unique<TrashCollector>(id, catalog, scheduler, *node, *pool);
     link = std::make_shared<LocalNodeLink>(*node, *pool, scheduler);
   }
 
@@ -85,10 +87,7 @@ struct NodeService::Impl {
   Task<Result<>> register_now();
   Task<void> keep_registered();
   Task<void> refresh();
-  Task<void> empty_trash();
   Task<void> scrub();
-  Task<bool> delete_all();
-  Task<Result<>> delete_one(Catalog::Trash order);
   void stop();
 
   const NodeServiceOptions options;
@@ -99,6 +98,7 @@ struct NodeService::Impl {
   std::unique_ptr<StorageNode> node;
   std::unique_ptr<WorkerPool> pool;
   std::unique_ptr<NodeIoHandler> handler;
+  std::unique_ptr<TrashCollector> trash;
   std::shared_ptr<NodeLink> link;
 
   // By register_at(), then by keep_registered() alone.
@@ -109,10 +109,8 @@ struct NodeService::Impl {
   std::atomic<bool> stopping = false;
   // Shared with watch callbacks, which may end after their watch.
   const std::shared_ptr<Notifier> changed;
-  const std::shared_ptr<Notifier> trash_changed;
   const std::shared_ptr<Notifier> scrub_ends;
   std::unique_ptr<Coordination::Watch> session_watch;
-  std::unique_ptr<Coordination::Watch> trash_watch;
   TaskScope scope;
 };
 
@@ -173,10 +171,8 @@ Task<Result<>> NodeService::register_at(ServiceAddresses addresses) {
   Coordination& coordination = impl.catalog.coordination();
   impl.session_watch =
       coordination.on_session([changed = impl.changed](SessionState) { changed->notify(); });
-  impl.trash_watch = coordination.watch(Catalog::trash_path(impl.id), true,
-                                        [changed = impl.trash_changed] { changed->notify(); });
   impl.scope.spawn(impl.keep_registered());
-  impl.scope.spawn(impl.empty_trash());
+  impl.scope.spawn(impl.trash->run());
   if (impl.options.scrub_rate_bytes_per_s > 0) impl.scope.spawn(impl.scrub());
   co_return Unit{};
 }
@@ -233,15 +229,6 @@ Task<void> NodeService::Impl::refresh() {
   if (refreshed.failed_with(Code::stale)) registered_session = 0;
 }
 
-Task<void> NodeService::Impl::empty_trash() {
-  while (!stopping) {
-    const std::uint64_t ticket = trash_changed->ticket();
-    const bool done = co_await delete_all();
-    const Duration pause = done ? Duration(limits::trash_interval) : limits::node_refresh_interval;
-    co_await trash_changed->wait(ticket, scheduler.now() + pause);
-  }
-}
-
 /// At the rate that the operator allows, on the threads that may wait for the device.
 Task<void> NodeService::Impl::scrub() {
   while (!stopping) {
@@ -258,47 +245,15 @@ Task<void> NodeService::Impl::scrub() {
   }
 }
 
-/// False: something is left.
-Task<bool> NodeService::Impl::delete_all() {
-  auto orders = co_await catalog.trash_of(id);
-  if (!orders) {
-    log::debug("event=trash_unread reason=\"{}\"", orders.error().what);
-    co_return false;
-  }
-  bool all = true;
-  for (const Catalog::Trash& order : *orders) {
-    auto deleted = co_await delete_one(order);
-    if (deleted) {
-      log::info("event=disk_deleted disk={} name=\"{}\"", order.record.disk_id(),
-                order.record.disk_name());
-    } else {
-      log::warn("event=disk_not_deleted disk={} reason=\"{}\"", order.key, deleted.error().what);
-      all = false;
-    }
-  }
-  co_return all;
-}
-
-Task<Result<>> NodeService::Impl::delete_one(Catalog::Trash order) {
-  if (!order.damage.empty()) co_return Error{Code::corrupt, order.damage};
-  auto disk = DiskId::parse(order.record.disk_id());
-  if (!disk) co_return disk.error();
-  OneShot<Result<>> deleted;
-  pool->post([this, deleted, disk = *disk] { deleted.resolve(node->delete_disk(disk)); });
-  auto outcome = co_await deleted;
-  if (!outcome) co_return outcome;
-  co_return co_await catalog.remove_trash(id, order.key);
-}
-
 void NodeService::Impl::stop() {
   stopping = true;
   session_watch.reset();
-  trash_watch.reset();
   changed->notify();
-  trash_changed->notify();
+  trash->stop();
   scrub_ends->notify();
   sync_wait(scope.close());
   link.reset();
+  trash.reset();
   pool.reset();
 }
 

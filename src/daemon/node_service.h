@@ -55,6 +55,7 @@ class NodeService {
     std::string cluster_id;
     Catalog& catalog;
     Scheduler& scheduler;
+    Scheduler& background;  ///< for copies; outlives the transport, too
     Transport& transport;
   };
 

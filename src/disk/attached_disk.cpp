@@ -20,6 +20,7 @@ AttachedDisk::AttachedDisk(DiskServices services, DiskOptions options, HostPeers
       options_(std::move(options)),
       peers_(peers),
       id_(*DiskId::parse(entry.record.id())),
+      heat_(entry.record.size(), entry.record.block_size()),
       record_(std::move(entry.record)) {}
 
 std::shared_ptr<Disk> AttachedDisk::current() {
@@ -92,11 +93,12 @@ void AttachedDisk::kill_writers_locked() {
   owed_ = {};
 }
 
-/// Somebody else may have written between our last grant and this one.
-void AttachedDisk::note_taken(const pb::DiskRecord& taken) {
+/// Another guest may have written between our last grant and this one. Jobs and administrators that
+/// had the lease in between change no data.
+void AttachedDisk::note_taken(const Catalog::Taken& taken) {
   std::lock_guard lock(mutex_);
-  if (taken.epoch() != record_.epoch() + 1) kill_writers_locked();
-  record_ = taken;
+  if (taken.guest_before > record_.epoch()) kill_writers_locked();
+  record_ = taken.entry.record;
 }
 
 Owed AttachedDisk::owed() {
@@ -116,7 +118,8 @@ void AttachedDisk::note_refused() {
 }
 
 /// Somebody holds the lease. Nothing: try again. Errors: busy.
-Task<Result<std::optional<Catalog::Taken>>> AttachedDisk::resolve_busy(Error busy) {
+Task<Result<std::optional<Catalog::Taken>>> AttachedDisk::resolve_busy(Error busy,
+                                                                       Purpose purpose) {
   auto info = co_await services_.catalog.lease_of(id_);
   if (!info) co_return info.error();
   std::optional<Catalog::Taken> again;
@@ -133,6 +136,7 @@ Task<Result<std::optional<Catalog::Taken>>> AttachedDisk::resolve_busy(Error bus
     co_await sleep_for(services_.scheduler, short_pause);
     co_return again;
   }
+  if (purpose == Purpose::job) co_return busy;
   const HostId holder_id(lease.holder());
   auto holder = co_await services_.catalog.host(holder_id);
   if (!holder) co_return busy;
@@ -144,14 +148,14 @@ Task<Result<std::optional<Catalog::Taken>>> AttachedDisk::resolve_busy(Error bus
   co_return again;
 }
 
-Task<Result<Catalog::Taken>> AttachedDisk::take_lease() {
+Task<Result<Catalog::Taken>> AttachedDisk::take_lease(Purpose purpose) {
+  const auto kind = purpose == Purpose::guest ? pb::LeaseRecord::GUEST : pb::LeaseRecord::JOB;
   Error last{Code::busy, "the disk's lease does not come free"};
   for (int i = 0; i < admin_tries_max; ++i) {
-    auto taken =
-        co_await services_.catalog.take_lease(id_, options_.host.str(), pb::LeaseRecord::GUEST);
+    auto taken = co_await services_.catalog.take_lease(id_, options_.host.str(), kind);
     if (taken.ok() || !taken.failed_with(Code::busy)) co_return taken;
     last = taken.error();
-    auto resolved = co_await resolve_busy(last);
+    auto resolved = co_await resolve_busy(last, purpose);
     if (!resolved) co_return resolved.error();
   }
   co_return last;
@@ -167,22 +171,27 @@ Result<std::shared_ptr<Disk>> AttachedDisk::held_now(std::optional<std::uint64_t
 }
 
 /// A grant may be over before it has begun to serve; only a dead handle is refused for good.
-Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold(std::optional<std::uint64_t> writer_era) {
+Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold(std::optional<std::uint64_t> writer_era,
+                                                       Purpose purpose) {
   auto now = held_now(writer_era);
-  if (!now || *now) co_return now;  // the way of almost every request
+  if (!now) co_return now;
+  const bool fits = *now && (purpose != Purpose::guest || (*now)->serves_guest());
+  if (fits) co_return now;  // the way of almost every request
   const auto self = shared_from_this();
   for (;;) {
-    auto held = co_await hold_once(writer_era);
+    auto held = co_await hold_once(writer_era, purpose);
     if (!held.failed_with(Code::stale) || !held_now(writer_era)) co_return held;
     co_await sleep_for(services_.scheduler, short_pause);
   }
 }
 
-Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold_once(
-    std::optional<std::uint64_t> writer_era) {
+Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold_once(std::optional<std::uint64_t> writer_era,
+                                                            Purpose purpose) {
   auto guard = co_await transition_.lock();
   auto now = held_now(writer_era);
-  if (!now || *now) co_return now;
+  if (!now) co_return now;
+  if (*now && purpose == Purpose::guest) co_return co_await as_guest(*now);
+  if (*now) co_return now;
   std::shared_ptr<Disk> old;
   {
     std::lock_guard lock(mutex_);
@@ -197,10 +206,10 @@ Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold_once(
   if (co_await services_.clock.wait_session() == 0) {
     co_return Error{Code::shut_down, "the daemon is stopping"};
   }
-  auto taken = co_await take_lease();
-  if (taken.failed_with(Code::busy)) note_refused();
+  auto taken = co_await take_lease(purpose);
+  if (taken.failed_with(Code::busy) && purpose == Purpose::guest) note_refused();
   if (!taken) co_return taken.error();
-  note_taken(taken->entry.record);
+  note_taken(*taken);
   auto disk = std::make_shared<Disk>(services_, options_, *taken, owed());
   auto started = co_await disk->start();
   if (!started) {
@@ -222,6 +231,13 @@ Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold_once(
   now = held_now(writer_era);
   if (!now) release_later();  // taken for a handle that is dead, as it turns out
   co_return now;
+}
+
+/// The lease was taken for a job, say, and now a guest is to write under it.
+Task<Result<std::shared_ptr<Disk>>> AttachedDisk::as_guest(std::shared_ptr<Disk> held) {
+  auto done = co_await held->begin_guest();
+  if (!done) co_return done.error();
+  co_return held;
 }
 
 /// The lease may be broken by force while we are alive: the watch tells at once.
@@ -318,7 +334,7 @@ Task<Result<>> AttachedDisk::yield(bool for_delete) {
 Task<void> AttachedDisk::heal_unattended() {
   const auto self = shared_from_this();
   opening(OpenMode::read_only);
-  auto held = co_await hold(std::nullopt);
+  auto held = co_await hold(std::nullopt, Purpose::job);
   not_opened(OpenMode::read_only);
   if (!held && !held.failed_with(Code::busy)) {
     log::info("event=heal_put_off disk={} what=\"{}\"", record().name(), held.error().what);
@@ -340,6 +356,7 @@ pb::DiskStatusInfo AttachedDisk::status() {
     info.set_name(record_.name());
     info.set_epoch(record_.epoch());
   }
+  heat_.report(info);
   info.set_readers(readers_);
   info.set_writers(writers_);
   return info;

@@ -7,10 +7,18 @@
 
 #include "base/async.h"
 #include "disk/disk.h"
+#include "disk/range_counters.h"
 #include "ukai/host_disks.h"
 #include "ukai/host_peers.h"
 
 namespace ukai {
+
+/// What a grant of a disk's lease is wanted for.
+enum class Purpose {
+  guest,      ///< a handle that writes: whoever has the lease idle is asked for it
+  operation,  ///< what an operator asked this host for: the same
+  job,        ///< what can wait: nobody is asked
+};
 
 /// One disk as this host has it, across grants of its lease: takes the lease when it is needed,
 /// takes it again after a lost session, gives it back when nobody needs it or somebody asks.
@@ -27,9 +35,10 @@ class AttachedDisk : public std::enable_shared_from_this<AttachedDisk> {
     std::shared_ptr<Disk> here;
     pb::HostRecord there;
   };
-  /// Takes the lease if it is free. Errors: busy with the holder named (a host that does not yield,
-  /// or is away), stale (`writer_era` is over), as Catalog's.
-  Task<Result<std::shared_ptr<Disk>>> hold(std::optional<std::uint64_t> writer_era);
+  /// Takes the lease if it is free or comes free. Errors: busy with the holder named (a host that
+  /// does not yield, or is away), stale (`writer_era` is over), as Catalog's.
+  Task<Result<std::shared_ptr<Disk>>> hold(std::optional<std::uint64_t> writer_era,
+                                           Purpose purpose = Purpose::operation);
   Task<Result<Place>> place();
   /// The grant in force, or null. Never waits.
   std::shared_ptr<Disk> current();
@@ -52,13 +61,16 @@ class AttachedDisk : public std::enable_shared_from_this<AttachedDisk> {
   bool idle();
   void nodes_changed();
   DiskId id() const { return id_; }
+  RangeCounters& heat() { return heat_; }  ///< of this host's guests
 
  private:
   Result<std::shared_ptr<Disk>> held_now(std::optional<std::uint64_t> writer_era);
-  Task<Result<std::shared_ptr<Disk>>> hold_once(std::optional<std::uint64_t> writer_era);
-  Task<Result<Catalog::Taken>> take_lease();
-  Task<Result<std::optional<Catalog::Taken>>> resolve_busy(Error busy);
-  void note_taken(const pb::DiskRecord& taken);
+  Task<Result<std::shared_ptr<Disk>>> hold_once(std::optional<std::uint64_t> writer_era,
+                                                Purpose purpose);
+  Task<Result<std::shared_ptr<Disk>>> as_guest(std::shared_ptr<Disk> held);
+  Task<Result<Catalog::Taken>> take_lease(Purpose purpose);
+  Task<Result<std::optional<Catalog::Taken>>> resolve_busy(Error busy, Purpose purpose);
+  void note_taken(const Catalog::Taken& taken);
   void note_refused();
   void kill_writers_locked();
   Owed owed();
@@ -75,6 +87,7 @@ class AttachedDisk : public std::enable_shared_from_this<AttachedDisk> {
   HostPeers& peers_;
   const DiskId id_;
 
+  RangeCounters heat_;
   AsyncMutex transition_;  ///< one change of who holds the lease at a time
   std::mutex mutex_;
   // -- guarded by mutex_

@@ -35,8 +35,10 @@ Target BlockIo::target_of(const Replica& replica, bool required) const {
 
 /// A read goes to open in-sync replicas. One that was never fenced under this epoch could still
 /// serve another host's writes, so the block is served only once that one is recorded as missing.
-BlockIo::Plan BlockIo::plan_read(const std::vector<Location>& locations) {
+BlockIo::Plan BlockIo::plan_read(BlockIndex block) {
   std::lock_guard lock(core_.mutex);
+  const auto view = core_.map.find(block);
+  const auto& locations = view->locations(block);
   if (core_.stopped) return *core_.stopped;
   Go go;
   SetAside aside;
@@ -72,9 +74,11 @@ void BlockIo::add_all_open(const std::vector<Location>& locations, Go& go) {
   }
 }
 
-/// A change goes to all in-sync replicas, and to those that are being healed.
-BlockIo::Plan BlockIo::plan_change(const std::vector<Location>& locations) {
+/// A change goes to all in-sync replicas, to those that are being healed, and to those that arrive.
+BlockIo::Plan BlockIo::plan_change(BlockIndex block) {
   std::lock_guard lock(core_.mutex);
+  const auto view = core_.map.find(block);
+  const auto& locations = view->locations(block);
   if (core_.stopped) return *core_.stopped;
   Go go;
   SetAside aside;
@@ -89,6 +93,7 @@ BlockIo::Plan BlockIo::plan_change(const std::vector<Location>& locations) {
   }
   if (go.targets.empty()) return Wait{};
   for (const Location& location : locations) {
+    if (location.status != SyncStatus::in_sync) continue;  // it lacks everything anyway
     const auto index = core_.members.index_of(location.node);
     if (!index || !core_.members.missing(*index)) continue;
     if (std::find(in_sync.begin(), in_sync.end(), *index) != in_sync.end()) continue;
@@ -101,9 +106,37 @@ BlockIo::Plan BlockIo::plan_change(const std::vector<Location>& locations) {
       aside.members.push_back(*index);  // whoever takes over may find it present
     }
   }
+  add_arrivals(block, go, aside);
   if (!aside.members.empty()) return aside;
+  note_stale(block, go.targets);
   if (mutated(Mutation::writes_where_not_asked)) add_all_open({}, go);
   return go;
+}
+
+/// The mutex is held.
+void BlockIo::add_arrivals(BlockIndex block, Go& go, SetAside& aside) {
+  for (const auto& arrival : core_.arrivals) {
+    if (arrival->block != block || arrival->failed) continue;
+    const Replica& replica = *core_.replicas[arrival->member];
+    if (replica.state == Replica::State::open && replica.session == arrival->session) {
+      go.targets.push_back(target_of(replica, false));
+      continue;
+    }
+    arrival->failed = true;
+    // Whoever takes over may find it in sync.
+    if (arrival->committing) aside.members.push_back(arrival->member);
+  }
+}
+
+/// Replicas that are being filled and do not get this change. Noted before and after it: a copy may
+/// read the block in between, and does not know which of the two it has got. The mutex is held.
+void BlockIo::note_stale(BlockIndex block, const std::vector<Target>& targets) {
+  for (const auto& fill : core_.fill_maps) {
+    const bool forwarded = std::any_of(targets.begin(), targets.end(), [&](const Target& target) {
+      return target.index == fill->member;
+    });
+    if (!forwarded && raw(block) < fill->stale.size()) fill->stale[raw(block)] = true;
+  }
 }
 
 /// False: not now, or no longer; time has passed. Waiting for ZooKeeper has no end of its own.
@@ -138,13 +171,12 @@ Task<Result<MapCache::View>> BlockIo::load_map(BlockIndex block) {
 
 /// Waits and sets members aside until the block can be served, or `deadline` has passed.
 Task<Result<BlockIo::Go>> BlockIo::next_plan(BlockIndex block, bool changes, TimePoint deadline) {
-  auto view = co_await load_map(block);
-  if (!view) co_return view.error();
-  const auto& locations = (*view)->locations(block);
   for (;;) {
+    auto view = co_await load_map(block);
+    if (!view) co_return view.error();
     const std::uint64_t ticket = core_.changed.ticket();
-    if (!co_await may_serve(locations)) continue;
-    Plan plan = changes ? plan_change(locations) : plan_read(locations);
+    if (!co_await may_serve((*view)->locations(block))) continue;
+    Plan plan = changes ? plan_change(block) : plan_read(block);
     if (auto* go = std::get_if<Go>(&plan)) co_return std::move(*go);
     if (auto* error = std::get_if<Error>(&plan)) co_return *error;
     if (auto* aside = std::get_if<SetAside>(&plan)) {
@@ -159,15 +191,25 @@ Task<Result<BlockIo::Go>> BlockIo::next_plan(BlockIndex block, bool changes, Tim
 }
 
 /// Notes for the next flush who has applied the change; true when all have.
-bool BlockIo::count_applied(const std::vector<Answer>& answers) {
+bool BlockIo::count_applied(BlockIndex block, const std::vector<Answer>& answers) {
   bool all = true;
   std::lock_guard lock(core_.mutex);
+  if (!core_.fill_maps.empty()) {
+    std::vector<Target> targets;
+    for (const Answer& answer : answers) targets.push_back(answer.target);
+    note_stale(block, targets);
+  }
   for (const Answer& answer : answers) {
     Replica& replica = *core_.replicas[answer.target.index];
     if (answer.reply.ok) {
       replica.changes_acked += 1;
-    } else if (replica.session == answer.target.session) {
-      replica.healing = false;  // the copy may have passed this range: it begins anew
+    } else {
+      // The copy may have passed this range: it begins anew.
+      if (replica.session == answer.target.session) replica.healing = false;
+      for (const auto& arrival : core_.arrivals) {
+        if (arrival->block != block || arrival->member != replica.index) continue;
+        if (arrival->session == answer.target.session) arrival->failed = true;
+      }
     }
     replica.pace.add(answer.took);
     all = all && answer.reply.ok;
@@ -188,6 +230,18 @@ bool BlockIo::held_in_sync(BlockIndex block, const std::vector<Answer>& answers)
   });
 }
 
+/// True when somebody may take its replica of the block for an in-sync one, now or after us.
+bool BlockIo::may_be_in_sync(BlockIndex block, std::size_t index) {
+  const auto view = core_.map.find(block);
+  std::lock_guard lock(core_.mutex);
+  if (core_.replicas[index]->presenting) return true;
+  const auto in_sync = core_.members.in_sync(view->locations(block));
+  if (std::find(in_sync.begin(), in_sync.end(), index) != in_sync.end()) return true;
+  return std::any_of(core_.arrivals.begin(), core_.arrivals.end(), [&](const auto& arrival) {
+    return arrival->block == block && arrival->member == index && arrival->committing;
+  });
+}
+
 /// Decides what failed answers mean. If the change is held by a replica that is in sync, those that
 /// failed are recorded as missing and it counts. Otherwise `again` says whether to try once more.
 Task<Result<>> BlockIo::after_failures(BlockIndex block, std::vector<Answer> answers, bool& again) {
@@ -199,7 +253,7 @@ Task<Result<>> BlockIo::after_failures(BlockIndex block, std::vector<Answer> ans
   bool passing = false;
   for (const Answer& answer : answers) {
     if (answer.reply.ok) continue;
-    failed.push_back(answer.target.index);
+    if (may_be_in_sync(block, answer.target.index)) failed.push_back(answer.target.index);
     reason = answer.reply.what;
     if (!answer.target.required) continue;
     const Code code = answer.reply.code;
@@ -279,7 +333,7 @@ Task<Result<>> BlockIo::change(BlockPart part, IoOp op, Payload data) {
     sent = true;
     auto answers = co_await send_to_all(core_, request, std::move(go->targets));
     co_await mend_refusals(part, request, answers);
-    if (count_applied(answers)) co_return Unit{};
+    if (count_applied(part.block, answers)) co_return Unit{};
     // 4. Who failed is durably set aside before the guest hears "done".
     bool again = false;
     auto done = co_await after_failures(part.block, std::move(answers), again);
@@ -319,7 +373,13 @@ Task<void> BlockIo::settle(BlockIndex block, RangeLocks::Guard guard) {
       const auto copied = co_await copy_block(core_, version, open[0], open[i]);
       if (!copied.ok) failed.push_back(copied.target_failed ? open[i] : open[0]);
     }
-    if (failed.empty()) co_return;
+    if (failed.empty()) {
+      // Whoever was copied to meanwhile may have read what is no longer so.
+      std::lock_guard lock(core_.mutex);
+      const std::vector<Target> nobody;
+      note_stale(block, nobody);
+      co_return;
+    }
     auto marked = co_await membership_.ensure_missing(failed, "it failed a write");
     if (!marked) co_return;
   }

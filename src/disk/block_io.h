@@ -41,14 +41,17 @@ class BlockIo {
   };
   using Plan = std::variant<Error, Wait, SetAside, Go>;
 
-  Plan plan_read(const std::vector<Location>& locations);
-  Plan plan_change(const std::vector<Location>& locations);
+  Plan plan_read(BlockIndex block);
+  Plan plan_change(BlockIndex block);
   void add_all_open(const std::vector<Location>& locations, Go& go);
   Target target_of(const Replica& replica, bool required) const;
   Task<bool> may_serve(const std::vector<Location>& locations);
   Task<Result<MapCache::View>> load_map(BlockIndex block);
   Task<Result<Go>> next_plan(BlockIndex block, bool changes, TimePoint deadline);
-  bool count_applied(const std::vector<Answer>& answers);
+  bool count_applied(BlockIndex block, const std::vector<Answer>& answers);
+  void add_arrivals(BlockIndex block, Go& go, SetAside& aside);
+  void note_stale(BlockIndex block, const std::vector<Target>& targets);
+  bool may_be_in_sync(BlockIndex block, std::size_t index);
   bool held_in_sync(BlockIndex block, const std::vector<Answer>& answers);
   Task<Result<>> after_failures(BlockIndex block, std::vector<Answer> answers, bool& again);
   Task<void> mend_refusals(BlockPart part, IoRequest request, std::vector<Answer>& answers);

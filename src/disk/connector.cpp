@@ -39,6 +39,7 @@ pb::FenceRequest Connector::begin_fence(std::size_t index, const NodeDirectory::
   replica.data_address = found.data_address;
   replica.control_address = found.control_address;
   replica.rank = rank_of(found, core_.options.site);
+  replica.site = found.site;
   *request.mutable_ref() = core_.ref(replica);
   request.set_disk_name(core_.entry.record.name());
   request.set_size(core_.announced_bytes);
@@ -58,6 +59,7 @@ Task<Connector::Fenced> Connector::fence(std::size_t index) {
   pb::FenceRequest request = begin_fence(index, *found);
   const std::uint64_t told_mask = request.missing_mask();
   const std::uint64_t told_bytes = request.size();
+  const auto told_members = static_cast<std::size_t>(request.members_size());
   const Result<pb::FenceReply> late = Error{Code::unreachable, "the node did not answer in time"};
   auto asking = found->link->fence(std::move(request));
   auto reply =
@@ -67,6 +69,7 @@ Task<Connector::Fenced> Connector::fence(std::size_t index) {
       std::lock_guard lock(core_.mutex);
       core_.replicas[index]->told_mask = told_mask;
       core_.replicas[index]->told_bytes = told_bytes;
+      core_.replicas[index]->told_members = told_members;
     }
     co_return take_fence(index, *reply);
   }
@@ -82,12 +85,16 @@ Task<Connector::Fenced> Connector::fence(std::size_t index) {
   co_return Fenced{};
 }
 
-/// What has been forwarded to a member that is being healed is not copied to it again. The crashed
-/// machine may have lost just that, and be the one to copy from: all begins anew.
+/// What has been forwarded to a replica that is being copied to is not copied to it again. The
+/// crashed machine may have lost just that, and be the one to copy from: all begins anew.
 void Connector::void_healing_locked(std::size_t crashed) {
   for (const auto& replica : core_.replicas) {
     if (replica->index != crashed) replica->healing = false;
   }
+  for (const auto& arrival : core_.arrivals) {
+    if (!arrival->committing) arrival->failed = true;
+  }
+  for (const auto& fill : core_.fill_maps) fill->stale.clear();
 }
 
 Connector::Fenced Connector::take_fence(std::size_t index, const pb::FenceReply& reply) {
@@ -276,6 +283,7 @@ Task<Result<>> Connector::reconcile_block(BlockVersion version) {
 Connector::Need Connector::need_of(std::size_t index) {
   std::lock_guard lock(core_.mutex);
   if (core_.stopped) return Need::end;
+  if (core_.members.gone(index)) return Need::nothing;
   const Replica& replica = *core_.replicas[index];
   if (replica.state != Replica::State::open) return Need::session;
   const bool asked = core_.heal_wanted.contains(index);
@@ -283,6 +291,15 @@ Connector::Need Connector::need_of(std::size_t index) {
   const bool wanted = asked || (core_.options.auto_heal && rested);
   if (core_.members.missing(index) && wanted) return Need::healing;
   return Need::nothing;
+}
+
+Task<void> Connector::keep_all_open(Healer& healer) {
+  std::size_t begun = 0;
+  while (!core_.stop_reason()) {
+    const std::uint64_t ticket = core_.changed.ticket();
+    for (; begun < core_.member_count(); ++begun) core_.tasks.spawn(keep_open(begun, healer));
+    co_await core_.changed.wait(ticket, core_.now() + heal_backoff_max);
+  }
 }
 
 Task<void> Connector::keep_open(std::size_t index, Healer& healer) {
@@ -355,7 +372,7 @@ Task<bool> Connector::join_late(std::size_t index) {
     if (!view) co_return false;
     const auto& locations = (*view)->locations(version.block);
     const bool here = std::any_of(locations.begin(), locations.end(), [&](const Location& at) {
-      return at.node == core_.replicas[index]->node;
+      return at.node == core_.replicas[index]->node && at.status == SyncStatus::in_sync;
     });
     if (!here) continue;
     // A block that nobody serves needs nothing, and whoever waits for it holds its lock.
@@ -377,7 +394,7 @@ Task<bool> Connector::tell_missing() {
   // One at a time: of two that overtake each other, the later one's news would be taken back.
   auto guard = co_await telling_.lock();
   bool all = true;
-  for (std::size_t i = 0; i < core_.replicas.size(); ++i) {
+  for (std::size_t i = 0; i < core_.member_count(); ++i) {
     pb::SetMissingRequest request;
     std::shared_ptr<NodeLink> link;
     Session session{};
@@ -386,10 +403,12 @@ Task<bool> Connector::tell_missing() {
       const Replica& replica = *core_.replicas[i];
       const std::uint64_t mask = core_.members.missing_mask();
       if (replica.state != Replica::State::open) {
-        all = all && core_.members.missing(i);
+        all = all && (core_.members.missing(i) || core_.members.gone(i));
         continue;
       }
-      if (replica.told_mask == mask && replica.told_bytes == core_.announced_bytes) continue;
+      if (replica.told_mask == mask && replica.told_bytes == core_.announced_bytes &&
+          replica.told_members == core_.members.size())
+        continue;
       *request.mutable_ref() = core_.ref(replica);
       for (const std::string& name : core_.members.names()) request.add_members(name);
       request.set_missing_mask(mask);
@@ -399,6 +418,7 @@ Task<bool> Connector::tell_missing() {
     }
     const std::uint64_t mask = request.missing_mask();
     const std::uint64_t size_bytes = request.size();
+    const auto members = static_cast<std::size_t>(request.members_size());
     auto told = co_await link->set_missing(std::move(request));
     if (!told) {
       core_.session_failed(i, session, told.error());
@@ -409,6 +429,7 @@ Task<bool> Connector::tell_missing() {
     if (core_.replicas[i]->session != session) continue;
     core_.replicas[i]->told_mask = mask;
     core_.replicas[i]->told_bytes = size_bytes;
+    core_.replicas[i]->told_members = members;
   }
   co_return all;
 }

@@ -24,8 +24,9 @@ class Connector {
   /// Of an unproven disk: finds out from the logs of all members who is up to date, and records it.
   /// unreachable: not all of them can be asked. refused: they contradict each other.
   Task<Result<>> prove();
-  /// Runs until the disk stops: opens sessions again, with back-off, and starts healing.
-  Task<void> keep_open(std::size_t index, Healer& healer);
+  /// Runs until the disk stops: opens sessions again, with back-off, and starts healing; with
+  /// members that come later as well.
+  Task<void> keep_all_open(Healer& healer);
   /// Tells every open member who is missing, and how large the disk is; true when all present ones
   /// have heard it (and folded their active sets).
   Task<bool> tell_missing();
@@ -50,6 +51,7 @@ class Connector {
   Task<Result<>> reconcile(std::vector<Fenced> fenced);
   Task<Result<>> reconcile_block(BlockVersion version);
   Task<Result<std::vector<BlockVersion>>> active_of(std::size_t index);
+  Task<void> keep_open(std::size_t index, Healer& healer);
   Need need_of(std::size_t index);
   void set_state(std::size_t index, Replica::State state);
 

@@ -5,6 +5,7 @@
 
 #include "disk/repair.h"
 #include "disk/requests.h"
+#include "ukai/site_path.h"
 
 namespace ukai {
 
@@ -21,8 +22,12 @@ std::vector<BlockVersion> versions_in(const pb::DirtyListReply& spans, const Geo
 
 namespace {
 
+using namespace std::chrono_literals;
+constexpr Duration busy_pause_min = 50ms;
+constexpr Duration busy_pause_max = 800ms;
+
 Task<CopyOutcome> pull(DiskCore& core, BlockVersion version, std::size_t source, std::size_t target,
-                       bool damage_too) {
+                       bool damage_too, std::optional<CopyTerms> terms = std::nullopt) {
   pb::PullRequest request;
   request.set_damage_too(damage_too);
   std::shared_ptr<NodeLink> link;
@@ -42,14 +47,28 @@ Task<CopyOutcome> pull(DiskCore& core, BlockVersion version, std::size_t source,
     request.set_source_data_address(from.data_address);
     request.set_source_control_address(from.control_address);
     // Other copies hold the block's range, so the guest may be waiting for them.
-    if (to.healing) request.set_rate_bytes_per_s(core.options.heal_rate_bytes_per_s);
+    if (!terms && to.healing) {
+      terms.emplace(CopyTerms{to.forward_from, core.options.heal_rate_bytes_per_s});
+    }
+    if (terms) {
+      request.set_rate_bytes_per_s(terms->rate_bytes_per_s);
+      request.set_from_sequence(terms->forward_from);
+      request.set_gives_way(terms->gives_way);
+    }
     request.set_missing_mask(core.members.missing_mask() & ~(std::uint64_t{1} << target));
-    if (to.healing) request.set_from_sequence(to.forward_from);
     const Geometry geometry{core.entry.record.size(), core.entry.record.block_size()};
     request.set_length(static_cast<std::uint32_t>(geometry.range_of(version.block).size_bytes()));
   }
   CopyOutcome out;
   auto reply = co_await link->pull(request);
+  // The node has as many copies to make as it takes; that is no failure of anybody's.
+  const TimePoint give_up = core.now() + limits::copy_deadline;
+  for (Duration pause = busy_pause_min; reply.failed_with(Code::busy) && core.now() < give_up;
+       pause = std::min(pause * 2, busy_pause_max)) {
+    if (core.stop_reason()) break;
+    co_await sleep_for(core.services.scheduler, pause);
+    reply = co_await link->pull(request);
+  }
   if (reply.ok()) {
     out.ok = true;
     out.bytes_fetched = reply->bytes_fetched();
@@ -92,8 +111,9 @@ Task<CopyOutcome> copy_block(DiskCore& core, BlockVersion version, std::size_t s
 }
 
 Task<CopyOutcome> copy_despite_damage(DiskCore& core, BlockVersion version, std::size_t source,
-                                      std::size_t target, BlockHold hold) {
-  CopyOutcome out = co_await pull(core, version, source, target, false);
+                                      std::size_t target, BlockHold hold,
+                                      std::optional<CopyTerms> terms) {
+  CopyOutcome out = co_await pull(core, version, source, target, false, terms);
   if (!out.damaged) co_return out;
   Generation head{};
   {
@@ -101,18 +121,23 @@ Task<CopyOutcome> copy_despite_damage(DiskCore& core, BlockVersion version, std:
     head = Generation{core.entry.record.generation()};
   }
   if (version.generation == head) co_await repair_source(core, version.block, source, hold);
-  co_return co_await pull(core, version, source, target, true);
+  co_return co_await pull(core, version, source, target, true, terms);
 }
 
 std::optional<std::size_t> source_for(DiskCore& core, BlockIndex block, std::size_t except) {
   const auto view = core.map.find(block);
   if (!view) return std::nullopt;
   std::lock_guard lock(core.mutex);
+  // Near the target; among those alike, near this host, which knows how fast they answer.
+  const std::string& site = core.replicas[except]->site;
+  const auto distance = [&](std::size_t index) {
+    const Replica& replica = *core.replicas[index];
+    return std::pair(-common_site_depth(replica.site, site), replica.rank);
+  };
   std::optional<std::size_t> best;
   for (std::size_t index : core.members.in_sync(view->locations(block))) {
-    const Replica& replica = *core.replicas[index];
-    if (index == except || replica.state != Replica::State::open) continue;
-    if (!best || replica.rank < core.replicas[*best]->rank) best = index;
+    if (index == except || core.replicas[index]->state != Replica::State::open) continue;
+    if (!best || distance(index) < distance(*best)) best = index;
   }
   return best;
 }

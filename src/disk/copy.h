@@ -33,14 +33,23 @@ struct CopyOutcome {
 Task<CopyOutcome> copy_block(DiskCore& core, BlockVersion version, std::size_t source,
                              std::size_t target);
 
+/// Of a copy that is no part of healing a member.
+struct CopyTerms {
+  std::uint64_t forward_from = 0;      ///< this sequence and later go to the target as well
+  std::uint64_t rate_bytes_per_s = 0;  ///< 0: no limit
+  bool gives_way = false;              ///< a guest is at work, and all are near: piece by piece
+};
+
 enum class BlockHold { free, held };  ///< does the caller keep changes of the block out?
 
 /// The same. What is damaged at the source is repaired first, from whatever replica in sync has it;
 /// what none has is damaged at the target as well, and keeps nothing else from being copied.
 Task<CopyOutcome> copy_despite_damage(DiskCore& core, BlockVersion version, std::size_t source,
-                                      std::size_t target, BlockHold hold);
+                                      std::size_t target, BlockHold hold,
+                                      std::optional<CopyTerms> terms = std::nullopt);
 
-/// The open member nearest to this host whose replica of `block` is in sync, `except` aside.
+/// The open member nearest to `except`, by site, whose replica of `block` is in sync, that one
+/// aside.
 /// The block's map segment is loaded.
 std::optional<std::size_t> source_for(DiskCore& core, BlockIndex block, std::size_t except);
 

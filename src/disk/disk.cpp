@@ -19,10 +19,12 @@ constexpr std::size_t parts_parallel = 64;
 }  // namespace
 
 Disk::Disk(DiskServices services, DiskOptions options, Catalog::Taken taken, const Owed& owed)
-    : core_(services, std::move(options), std::move(taken), owed),
+    : serves_guest_(taken.lease.kind == pb::LeaseRecord::GUEST),
+      core_(services, std::move(options), std::move(taken), owed),
       membership_(core_),
       connector_(core_, membership_),
       healer_(core_, membership_, connector_),
+      mover_(core_, membership_),
       repairer_(core_),
       io_(core_, membership_, repairer_),
       flusher_(core_, membership_, connector_),
@@ -30,12 +32,16 @@ Disk::Disk(DiskServices services, DiskOptions options, Catalog::Taken taken, con
 
 Disk::~Disk() = default;
 
+Task<Result<>> Disk::begin_guest() {
+  auto done = co_await membership_.begin_guest();
+  if (done.ok()) serves_guest_ = true;
+  co_return done;
+}
+
 Task<Result<>> Disk::start() {
   auto started = co_await connector_.start();
   if (!started) co_return started;
-  for (std::size_t i = 0; i < core_.replicas.size(); ++i) {
-    core_.tasks.spawn(connector_.keep_open(i, healer_));
-  }
+  core_.tasks.spawn(connector_.keep_all_open(healer_));
   core_.tasks.spawn(flusher_.keep_clean());
   core_.tasks.spawn(pace_.watch());
   co_return Unit{};
@@ -169,6 +175,13 @@ Task<Result<pb::DiskRecord>> Disk::change(pb::ChangeDiskRequest request) {
     if (!told) co_return told.error();
   }
   if (request.has_drop_node()) co_return co_await membership_.drop_node(std::move(request));
+  if (request.has_add_locations() || request.has_remove_locations()) {
+    auto changed = co_await membership_.change_locations(std::move(request));
+    // Nodes know the members by name before a frame names a new one by its bit. Who cannot be told
+    // now is told by its next fence.
+    if (changed.ok()) static_cast<void>(co_await connector_.tell_missing());
+    co_return changed;
+  }
   co_return co_await membership_.change(std::move(request));
 }
 
@@ -194,13 +207,14 @@ pb::DiskStatusInfo Disk::status() {
   info.set_epoch(raw(core_.lease.epoch));
   info.set_holds_lease(!core_.stopped);
   for (const auto& replica : core_.replicas) {
+    if (core_.members.gone(replica->index)) continue;
     pb::MemberStatus* member = info.add_members();
     const bool missing = core_.members.missing(replica->index);
     member->set_node(replica->node.str());
     member->set_state(!missing ? "present" : replica->healing ? "healing" : "missing");
     member->set_connected(replica->state == Replica::State::open);
-    member->set_missed_blocks(replica->heal_left.size());
-    member->set_blocks_left(replica->heal_left.size());
+    member->set_missed_blocks(replica->heal_left);
+    member->set_blocks_left(replica->heal_left);
     member->set_unknown(missing && (replica->heal_unknown || !replica->healing));
   }
   const DiskCounters& counters = core_.counters;

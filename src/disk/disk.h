@@ -10,10 +10,21 @@
 #include "disk/flusher.h"
 #include "disk/healer.h"
 #include "disk/membership.h"
+#include "disk/mover.h"
 #include "disk/pace_watch.h"
 #include "disk/repair.h"
 
 namespace ukai {
+
+/// How far Disk::sync() is.
+struct SyncState {
+  std::uint64_t left = 0;    ///< replicas that are not in sync
+  std::uint64_t filled = 0;  ///< of those, as good as copied
+  std::uint64_t bytes_moved = 0;
+  bool finished = false;
+  std::string waiting;         ///< who cannot be worked with now, and why; empty: nobody
+  std::optional<Error> error;  ///< of the last copy that failed
+};
 
 /// One disk under one grant of its lease: what its holder does with it. When the lease is lost, or
 /// given back, it is over; a new grant makes a new Disk.
@@ -41,8 +52,9 @@ class Disk {
   Task<Result<std::uint64_t>> seek(std::uint64_t offset_bytes, bool data);
 
   Task<Result<pb::DiskRecord>> change(pb::ChangeDiskRequest request);
-  /// Heals every missing member now and waits for it; `progress` false: stop waiting.
-  Task<Result<>> sync(std::function<bool(const pb::SyncProgress&)> progress);
+  /// Brings the replicas in sync, and heals every missing member if the terms are about any node.
+  /// Goes on until that is so: `progress`, called at least every few seconds, ends it by false.
+  Task<Result<>> sync(MoveTerms terms, std::function<bool(const SyncState&)> progress);
   /// Compares all in-sync replicas of every block; each block is still while it is compared.
   Task<Result<>> verify(std::function<bool(const pb::VerifyProgress&)> progress);
 
@@ -55,6 +67,9 @@ class Disk {
   pb::DiskRecord record();
   /// Sessions, members and counters; readers and writers are the caller's to fill in.
   pb::DiskStatusInfo status();
+  /// May a guest write under this grant? Others, of a job say, are told of in the record before.
+  bool serves_guest() const { return serves_guest_; }
+  Task<Result<>> begin_guest();
   /// True while a member is missing.
   bool degraded();
   /// What the handles that go on under the next grant are owed; after abandon().
@@ -71,13 +86,22 @@ class Disk {
   Task<Result<bool>> compare_block(BlockIndex block, pb::Difference& difference);
   Task<Result<bool>> block_differs(BlockIndex block, pb::Difference& difference);
 
+  struct Healing {
+    std::size_t members = 0;
+    std::uint64_t blocks_left = 0;
+    std::string waiting;  ///< who is away, and why
+  };
+  Healing healing();
+  std::string waits_for(const MoveTerms& terms);
   Task<Result<Repairer::Outcome>> scrub_block(BlockIndex block);
   Task<Result<Repairer::Outcome>> scrub_part(BlockPart part);
 
+  std::atomic<bool> serves_guest_;
   DiskCore core_;
   Membership membership_;
   Connector connector_;
   Healer healer_;
+  Mover mover_;
   Repairer repairer_;
   BlockIo io_;
   Flusher flusher_;

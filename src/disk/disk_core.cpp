@@ -23,17 +23,38 @@ DiskCore::DiskCore(DiskServices given_services, DiskOptions given_options, Catal
       members(entry.record) {
   announced_bytes = entry.record.size();
   writes_lost = owed.writes_lost;
-  for (std::size_t i = 0; i < members.size(); ++i) {
-    auto replica = std::make_unique<Replica>();
-    replica->node = members.node(i);
-    replica->index = i;
+  replicas.reserve(limits::disk_nodes_max);
+  add_replicas_locked();
+  for (const auto& replica : replicas) {
     if (const auto last = owed.nodes.find(replica->node); last != owed.nodes.end()) {
       replica->boot_id = last->second.boot_id;
       replica->changes_acked = last->second.unflushed ? 1 : 0;
       replica->lost_writes = last->second.lost_writes;
     }
+  }
+}
+
+void DiskCore::add_replicas_locked() {
+  for (std::size_t i = replicas.size(); i < members.size(); ++i) {
+    auto replica = std::make_unique<Replica>();
+    replica->node = members.node(i);
+    replica->index = i;
     replicas.push_back(std::move(replica));
   }
+}
+
+void DiskCore::adopt_locked(DiskEntry taken) {
+  entry = std::move(taken);
+  members = MemberTable(entry.record);
+  const std::size_t known = replicas.size();
+  add_replicas_locked();
+  // A member that is new has nothing of an earlier holder's to flush.
+  for (std::size_t i = known; i < replicas.size(); ++i) replicas[i]->changes_flushed = 1;
+}
+
+std::size_t DiskCore::member_count() {
+  std::lock_guard lock(mutex);
+  return replicas.size();
 }
 
 std::string DiskCore::name() {
@@ -106,7 +127,7 @@ void DiskCore::session_failed(std::size_t index, Session session, const Error& e
     if (replica.state != Replica::State::open || replica.session != session) return;
     replica.state = Replica::State::closed;
     replica.healing = false;
-    replica.heal_left.clear();
+    replica.heal_left = 0;
     disk_name = entry.record.name();
   }
   log::warn("event=session_failed disk={} node={} code={} what=\"{}\"", disk_name,

@@ -66,9 +66,10 @@ struct Replica {
   std::uint64_t forward_from = 0;  ///< while healing: this sequence and later go there too
   bool healing = false;            ///< missing, and receives all new writes while it is copied to
   bool presenting = false;         ///< ZooKeeper is told that it is present: it may be, from now on
-  std::set<BlockIndex> heal_left;  ///< blocks still to be copied
+  std::uint64_t heal_left = 0;     ///< blocks still to be copied, at most
   bool heal_unknown = false;       ///< what it misses cannot be told: a survivor is away
   std::uint64_t told_bytes = 0;    ///< size of the disk that the node knows
+  std::size_t told_members = 0;    ///< how many members it knows by name
   std::uint64_t told_mask = 0;     ///< missing mask that the node has folded its active set for
   std::uint64_t changes_acked = 0;    ///< mutating requests that it has applied
   std::uint64_t changes_flushed = 0;  ///< of those, known to be durable
@@ -76,6 +77,7 @@ struct Replica {
   std::shared_ptr<NodeLink> link;
   std::string data_address;
   std::string control_address;
+  std::string site;
   int rank = 0;                 ///< smaller is nearer
   TimePoint fenced_first{};     ///< when the first fence under this epoch had its answer
   TimePoint confirmed{};        ///< when the last confirmed ping was sent, while ZooKeeper is away
@@ -83,6 +85,24 @@ struct Replica {
   bool confirming = false;      ///< one is under way
   std::string last_error;
   Pace pace;
+};
+
+/// A replica of one block on its way to being in sync: new writes go to it as well, and who fails
+/// one of them is no longer on the way. Guarded by DiskCore::mutex.
+struct Arrival {
+  BlockIndex block{};
+  std::size_t member = 0;
+  Session session{};
+  std::uint64_t forward_from = 0;  ///< this sequence and later go there too
+  bool failed = false;             ///< it may lack something
+  bool committing = false;         ///< ZooKeeper is told that it is in sync: it may be, from now on
+};
+
+/// Which blocks of a replica that is being filled have to be copied (again), while nothing is
+/// forwarded to it: those that were not copied yet, or changed since. Guarded by DiskCore::mutex.
+struct FillMap {
+  std::size_t member = 0;
+  std::vector<bool> stale;  ///< by block; those beyond its end are
 };
 
 /// What the guest's next flush still has to cover or to report, when one grant of the lease follows
@@ -135,7 +155,11 @@ struct DiskCore {
   // -- guarded by mutex
   DiskEntry entry;
   MemberTable members;
-  std::vector<std::unique_ptr<Replica>> replicas;  ///< the vector itself is constant
+  /// Grows when the operator gives the disk a new node, and never moves: what is in it may be used
+  /// without the mutex as far as its members' rules allow.
+  std::vector<std::unique_ptr<Replica>> replicas;
+  std::vector<std::shared_ptr<Arrival>> arrivals;
+  std::vector<std::shared_ptr<FillMap>> fill_maps;
   std::uint64_t last_sequence = 0;
   std::uint64_t announced_bytes = 0;  ///< size that nodes are told: at least the record's
   bool started = false;               ///< the first fences and the reconciliation are done
@@ -145,7 +169,10 @@ struct DiskCore {
 
   std::string name();
   Geometry geometry();
+  std::size_t member_count();
   Sequence next_sequence();
+  /// Takes the record over, with members that are new. Call with mutex held.
+  void adopt_locked(DiskEntry taken);
   Owed owed();
   /// The map of every block that may have changes which no flush has covered.
   std::vector<MapCache::View> changed_map() const;
@@ -159,6 +186,9 @@ struct DiskCore {
 
   /// A request under `session` failed: that session is over. Notes the error for the operator.
   void session_failed(std::size_t index, Session session, const Error& error);
+
+ private:
+  void add_replicas_locked();
 };
 
 }  // namespace ukai

@@ -48,7 +48,7 @@ bool DiskHandle::worth_retrying(const Error& error, TimePoint deadline) const {
 /// The grant under which this handle may change the disk. stale: never again.
 Task<Result<std::shared_ptr<Disk>>> DiskHandle::for_change(TimePoint deadline) {
   for (;;) {
-    auto held = co_await disk_->hold(era_);
+    auto held = co_await disk_->hold(era_, Purpose::guest);
     if (held.ok() || held.failed_with(Code::stale)) co_return held;
     if (held.failed_with(Code::busy)) {
       // Another host holds it: it became the writer while our session was lost.
@@ -60,14 +60,16 @@ Task<Result<std::shared_ptr<Disk>>> DiskHandle::for_change(TimePoint deadline) {
 }
 
 Task<Result<>> DiskHandle::write(std::uint64_t offset_bytes, Payload data) {
+  const ByteRange range{offset_bytes, offset_bytes + data.size()};
   const TimePoint deadline = services_.scheduler.now() + options_.io_wait;
   for (;;) {
     auto disk = co_await for_change(deadline);
     if (!disk) co_return disk.error();
-    if (offset_bytes + data.size() > (*disk)->geometry().size_bytes) {
+    if (range.end_bytes > (*disk)->geometry().size_bytes) {
       co_return Error{Code::invalid, "the write reaches beyond the end of the disk"};
     }
     auto done = co_await (*disk)->write(offset_bytes, data);
+    if (done.ok()) disk_->heat().count_write(range);
     if (done.ok() || !(*disk)->stopped()) co_return done;
   }
 }
@@ -108,6 +110,9 @@ Task<IoReply> DiskHandle::ask(pb::HostRecord host, IoOp op, ByteRange range) {
 }
 
 Task<Result<Payload>> DiskHandle::read(std::uint64_t offset_bytes, std::uint32_t length_bytes) {
+  const auto count = [&](const Payload& data) {
+    disk_->heat().count_read({offset_bytes, offset_bytes + data.size()});
+  };
   const TimePoint deadline = services_.scheduler.now() + options_.io_wait;
   for (;;) {
     Error failed{Code::io, ""};
@@ -117,12 +122,16 @@ Task<Result<Payload>> DiskHandle::read(std::uint64_t offset_bytes, std::uint32_t
       if (offset_bytes >= size) co_return Payload();
       const ByteRange range{offset_bytes, std::min(offset_bytes + length_bytes, size)};
       auto data = co_await place->here->read(range);
+      if (data.ok()) count(*data);
       if (data.ok() || !place->here->stopped()) co_return data;
       failed = data.error();
     } else if (place.ok()) {
       const ByteRange range{offset_bytes, offset_bytes + length_bytes};
       IoReply reply = co_await ask(place->there, IoOp::read_disk, range);
-      if (reply.ok) co_return std::move(reply.data);
+      if (reply.ok) {
+        count(reply.data);
+        co_return std::move(reply.data);
+      }
       failed = Error{reply.code, reply.what};
     } else {
       failed = place.error();

@@ -11,50 +11,88 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr Duration report_interval = 500ms;
+constexpr Duration pause_between_rounds = 100ms;
 constexpr Duration verify_patience = 10s;
 constexpr std::size_t verify_parallel = 4;
 constexpr std::uint64_t verify_report_blocks = 64;
 
 }  // namespace
 
-Task<Result<>> Disk::sync(std::function<bool(const pb::SyncProgress&)> progress) {
-  {
-    std::lock_guard lock(core_.mutex);
-    for (std::size_t i = 0; i < core_.replicas.size(); ++i) {
-      if (core_.members.missing(i)) core_.heal_wanted.insert(i);
+/// Members that are missing, as far as they concern a sync of everything.
+Disk::Healing Disk::healing() {
+  Healing out;
+  std::lock_guard lock(core_.mutex);
+  for (const auto& replica : core_.replicas) {
+    if (core_.members.gone(replica->index)) continue;
+    const bool missing = core_.members.missing(replica->index);
+    if (missing) {
+      core_.heal_wanted.insert(replica->index);
+      ++out.members;
+      out.blocks_left += replica->heal_left;
     }
+    const bool away = missing ? !replica->healing : replica->state != Replica::State::open;
+    if (away) out.waiting = replica->node.str() + ": " + replica->last_error;
   }
-  core_.changed.notify();
-  const std::uint64_t healed_before = core_.counters.healed_blocks;
+  return out;
+}
+
+/// Why a node of the terms cannot be copied to now; empty: all can.
+std::string Disk::waits_for(const MoveTerms& terms) {
+  std::lock_guard lock(core_.mutex);
+  for (const MoveTerms::Part& part : terms.parts) {
+    const auto member = core_.members.index_of(part.node);
+    if (!member || core_.members.gone(*member)) continue;
+    const Replica& replica = *core_.replicas[*member];
+    if (replica.state == Replica::State::open && !core_.members.missing(*member)) continue;
+    return "node " + part.node.str() + ": " + replica.last_error;
+  }
+  return "";
+}
+
+Task<Result<>> Disk::sync(MoveTerms terms, std::function<bool(const SyncState&)> progress) {
+  const bool heals = std::any_of(terms.parts.begin(), terms.parts.end(),
+                                 [](const MoveTerms::Part& part) { return part.node.empty(); });
+  Mover::Progress moved;
+  mover_.begin_filling();
   const std::uint64_t bytes_before = core_.counters.healed_bytes;
-  const TimePoint patience = core_.now() + core_.options.io_wait;
+  if (heals) static_cast<void>(healing());
+  core_.changed.notify();
+  Result<> done;
   for (;;) {
     const std::uint64_t ticket = core_.changed.ticket();
-    if (auto reason = core_.stop_reason()) co_return *reason;
-    pb::SyncProgress report;
-    std::uint64_t left = 0;
-    std::string waiting;
-    bool any_missing = false;
-    {
-      std::lock_guard lock(core_.mutex);
-      for (const auto& replica : core_.replicas) {
-        if (!core_.members.missing(replica->index)) continue;
-        any_missing = true;
-        left += replica->heal_left.size();
-        if (!replica->healing) waiting = replica->node.str() + ": " + replica->last_error;
-      }
+    if (auto reason = core_.stop_reason()) {
+      done = *reason;
+      break;
     }
-    report.set_blocks_done(core_.counters.healed_blocks - healed_before);
-    report.set_blocks_total(report.blocks_done() + left);
-    report.set_bytes_moved(core_.counters.healed_bytes - bytes_before);
-    report.set_finished(!any_missing);
-    if (!progress(report)) co_return Error{Code::shut_down, "the caller went away"};
-    if (!any_missing) co_return Unit{};
-    if (!waiting.empty() && core_.now() >= patience) {
-      co_return Error{Code::unreachable, "cannot be brought in sync now: " + waiting};
+    done = co_await mover_.count(terms, moved);
+    if (!done) break;
+    const Healing missing = heals ? healing() : Healing();
+    SyncState state;
+    state.left = moved.left + missing.blocks_left;
+    state.filled = moved.filled;
+    state.bytes_moved = core_.counters.healed_bytes - bytes_before;
+    state.waiting = heals ? missing.waiting : waits_for(terms);
+    state.finished = missing.members == 0 && moved.left == 0 && (heals || state.waiting.empty());
+    state.error = moved.error;
+    if (!progress(state)) {
+      done = Error{Code::shut_down, "the caller went away"};
+      break;
+    }
+    if (state.finished) break;
+    if (moved.left > 0) {
+      auto some = co_await mover_.step(terms, moved);
+      if (!some) {
+        done = some.error();
+        break;
+      }
+      if (*some) continue;
+      // A step that came to nothing is news itself: the next one is not due before some time.
+      co_await sleep_for(core_.services.scheduler, pause_between_rounds);
     }
     co_await core_.changed.wait(ticket, core_.now() + report_interval);
   }
+  mover_.end_filling();
+  co_return done;
 }
 
 /// Holds the block still, asks every in-sync replica for its hash, and compares.

@@ -4,14 +4,10 @@
 #include <optional>
 #include <vector>
 
-#include "ukai/block_store.h"
-#include "ukai/bytes.h"
+#include "ukai/extent_list.h"
+#include "ukai/types.h"
 
 namespace ukai {
-
-/// The answer to IoOp::extents: pairs of u32 {begin, end}, little endian, sorted, within the block.
-Result<std::vector<Extent>> decode_extents(const Payload& payload);
-Payload encode_extents(const std::vector<Extent>& extents);
 
 /// Looks through the blocks of a disk in order for the first byte of data, or of a hole, at or
 /// after an offset. A hole that spans several blocks begins where the first of them says.

@@ -44,7 +44,8 @@ void Flusher::sort_out(std::vector<Due>& due, std::vector<Target>& ask,
       std::lock_guard lock(core_.mutex);
       const Replica& replica = *core_.replicas[one.index];
       if (replica.changes_flushed >= one.changes) return true;
-      missing = core_.members.missing(one.index) && !replica.presenting;
+      missing = core_.members.gone(one.index) ||
+                (core_.members.missing(one.index) && !replica.presenting);
     }
     // A missing member owes nothing, unless it is the last that holds some block.
     if (missing && replaceable(one.index)) return true;
@@ -120,7 +121,8 @@ bool Flusher::all_present_open() {
   std::lock_guard lock(core_.mutex);
   if (core_.stopped) return false;
   return std::all_of(core_.replicas.begin(), core_.replicas.end(), [&](const auto& replica) {
-    return core_.members.missing(replica->index) || replica->state == Replica::State::open;
+    return core_.members.missing(replica->index) || core_.members.gone(replica->index) ||
+           replica->state == Replica::State::open;
   });
 }
 
@@ -141,12 +143,13 @@ Task<bool> Flusher::clean() {
   if (!flushed || !co_await connector_.tell_missing() || !all_present_open()) co_return false;
   // 3. The nodes may forget it.
   bool all_cleaned = true;
-  for (const auto& replica : core_.replicas) {
+  for (std::size_t i = 0; i < core_.member_count(); ++i) {
+    const auto& replica = core_.replicas[i];
     pb::CleanRequest request;
     std::shared_ptr<NodeLink> link;
     {
       std::lock_guard lock(core_.mutex);
-      if (core_.members.missing(replica->index)) continue;
+      if (core_.members.missing(i) || core_.members.gone(i)) continue;
       if (replica->state != Replica::State::open) co_return false;
       *request.mutable_ref() = core_.ref(*replica);
       request.set_through_sequence(through);

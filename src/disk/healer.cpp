@@ -6,10 +6,16 @@
 
 #include "base/log.h"
 #include "base/mutation.h"
+#include "disk/heal_order.h"
 #include "disk/lost_writes.h"
 #include "disk/requests.h"
 
 namespace ukai {
+namespace {
+
+constexpr std::uint64_t look_at_once = 4096;  // blocks, some hundred microseconds
+
+}  // namespace
 
 bool Healer::begin(Attempt& attempt) {
   std::lock_guard lock(core_.mutex);
@@ -34,7 +40,7 @@ void Healer::end(const Attempt& attempt) {
     Replica& replica = *core_.replicas[attempt.index];
     if (replica.session == attempt.session) {
       replica.healing = false;
-      replica.heal_left.clear();
+      replica.heal_left = 0;
     }
   }
   core_.changed.notify();
@@ -106,6 +112,14 @@ bool Healer::lacks(std::size_t index, BlockIndex block) {
   return here && !core_.members.is_in_sync(index, locations);
 }
 
+/// Replicas of the block that are in sync now.
+std::size_t Healer::copies_of(BlockIndex block) {
+  const auto view = core_.map.find(block);
+  if (!view) return 0;
+  std::lock_guard lock(core_.mutex);
+  return core_.members.in_sync(view->locations(block)).size();
+}
+
 /// A survivor that came back only after the others were asked has not said what it knows.
 bool Healer::anything_unknown(const Attempt& attempt) {
   const std::size_t index = attempt.index;
@@ -154,47 +168,40 @@ Task<bool> Healer::add_list(Attempt& attempt, std::size_t asked, std::string mis
   co_return true;
 }
 
-/// No log tells what a member lacks since another replica was declared the truth: everything that
-/// it has a location of is compared. The map is loaded.
-void Healer::add_all_if_asked(const Attempt& attempt, std::set<BlockVersion>& found) {
-  Generation generation{1};
-  {
-    std::lock_guard lock(core_.mutex);
-    const pb::DiskRecord& record = core_.entry.record;
-    if (!record.members(static_cast<int>(attempt.index)).compare_all()) return;
-    generation = Generation{record.generation()};
-  }
-  const Geometry geometry = core_.geometry();
-  for (std::uint64_t block = 0; block < geometry.block_count(); ++block) {
-    if (lacks(attempt.index, BlockIndex{block})) found.insert({BlockIndex{block}, generation});
-  }
-}
-
 /// What the survivors know that it missed, and what it may have applied alone before it went.
 Task<bool> Healer::collect(Attempt& attempt) {
   std::set<BlockVersion> found;
   const std::string node = core_.replicas[attempt.index]->node.str();
-  for (std::size_t i = 0; i < core_.replicas.size(); ++i) {
+  for (std::size_t i = 0; i < core_.member_count(); ++i) {
     const std::string missed_by = i == attempt.index ? "" : node;
     if (!co_await add_list(attempt, i, missed_by, found)) co_return false;
   }
-  add_all_if_asked(attempt, found);
   attempt.unknown = anything_unknown(attempt);
+  const std::uint64_t block_count = core_.geometry().block_count();
+  auto ordered = most_valuable_first(found, [&](BlockIndex block) { return copies_of(block); });
   std::lock_guard lock(core_.mutex);
   Replica& replica = *core_.replicas[attempt.index];
   replica.heal_unknown = attempt.unknown;
-  replica.heal_left.clear();
-  for (const BlockVersion& version : found) {
-    attempt.left.push_back(version);
-    replica.heal_left.insert(version.block);
+  attempt.left = std::move(ordered);
+  const pb::DiskRecord& record = core_.entry.record;
+  if (record.members(static_cast<int>(attempt.index)).compare_all()) {
+    attempt.generation = Generation{record.generation()};
+    attempt.compare_end = block_count;
   }
+  show_left_locked(attempt);
   co_return true;
 }
 
+void Healer::show_left_locked(const Attempt& attempt) {
+  core_.replicas[attempt.index]->heal_left =
+      attempt.left.size() + attempt.under_way + (attempt.compare_end - attempt.compare_next);
+}
+
 Task<bool> Healer::copy_all(std::shared_ptr<Attempt> attempt) {
-  if (!attempt->left.empty()) {
-    log::info("event=heal_start disk={} node={} blocks={}", core_.name(),
-              core_.replicas[attempt->index]->node.str(), attempt->left.size());
+  if (!attempt->left.empty() || attempt->compare_end > 0) {
+    log::info("event=heal_start disk={} node={} blocks={} compare_all={}", core_.name(),
+              core_.replicas[attempt->index]->node.str(), attempt->left.size(),
+              attempt->compare_end > 0);
   }
   std::vector<Task<bool>> workers;
   for (std::size_t i = 0; i < limits::heal_blocks_parallel; ++i) {
@@ -204,41 +211,65 @@ Task<bool> Healer::copy_all(std::shared_ptr<Attempt> attempt) {
   co_return std::all_of(done.begin(), done.end(), [](bool fine) { return fine; });
 }
 
-Task<bool> Healer::copy_some(std::shared_ptr<Attempt> attempt) {
-  for (;;) {
+/// What logs have listed; then, if no log tells all since another replica was declared the truth,
+/// every block that the member has a location of. nullopt: there is nothing more, or a copy failed.
+Task<std::optional<BlockVersion>> Healer::next_block(Attempt& attempt) {
+  for (std::uint64_t looked = 1;; ++looked) {
     BlockVersion version;
+    bool listed = false;
     {
       std::lock_guard lock(core_.mutex);
-      if (attempt->failed) co_return false;
-      if (attempt->left.empty()) co_return true;
-      version = attempt->left.front();
-      attempt->left.pop_front();
-    }
-    bool copied = false;
-    const auto source = source_for(core_, version.block, attempt->index);
-    if (source && alive(*attempt)) {
-      const ByteRange range = core_.geometry().range_of(version.block);
-      const bool holds = mutated(Mutation::holds_guest_while_healing);
-      const Duration patience = holds ? core_.options.io_wait : Duration::zero();
-      auto held = core_.locks.acquire(range, RangeLocks::Mode::exclusive, patience);
-      std::optional<RangeLocks::Guard> guard;
-      if (holds) guard.emplace(co_await std::move(held));
-      const auto outcome =
-          co_await copy_despite_damage(core_, version, *source, attempt->index, BlockHold::free);
-      copied = outcome.ok;
-      if (!copied) {
-        log::warn("event=heal_failed disk={} node={} block={} what=\"{}\"", core_.name(),
-                  core_.replicas[attempt->index]->node.str(), raw(version.block),
-                  outcome.error.what);
+      if (attempt.failed) co_return std::nullopt;
+      listed = !attempt.left.empty();
+      if (listed) {
+        version = attempt.left.front();
+        attempt.left.pop_front();
+      } else if (attempt.compare_next < attempt.compare_end) {
+        version = {BlockIndex{attempt.compare_next++}, attempt.generation};
+      } else {
+        co_return std::nullopt;
       }
     }
-    std::lock_guard lock(core_.mutex);
-    if (!copied) {
-      attempt->failed = true;
-      co_return false;
+    if (listed || lacks(attempt.index, version.block)) {
+      std::lock_guard lock(core_.mutex);
+      ++attempt.under_way;
+      co_return version;
     }
-    core_.replicas[attempt->index]->heal_left.erase(version.block);
+    // A large disk of which the member has little must not hold up all others.
+    if (looked % look_at_once == 0) co_await hop(core_.services.scheduler);
   }
+}
+
+Task<bool> Healer::copy_some(std::shared_ptr<Attempt> attempt) {
+  for (;;) {
+    const auto version = co_await next_block(*attempt);
+    if (!version) break;
+    const bool copied = co_await copy_block(*attempt, *version);
+    std::lock_guard lock(core_.mutex);
+    --attempt->under_way;
+    attempt->failed = attempt->failed || !copied;
+    show_left_locked(*attempt);
+  }
+  std::lock_guard lock(core_.mutex);
+  co_return !attempt->failed;
+}
+
+Task<bool> Healer::copy_block(Attempt& attempt, BlockVersion version) {
+  const auto source = source_for(core_, version.block, attempt.index);
+  if (!source || !alive(attempt)) co_return false;
+  const ByteRange range = core_.geometry().range_of(version.block);
+  const bool holds = mutated(Mutation::holds_guest_while_healing);
+  const Duration patience = holds ? core_.options.io_wait : Duration::zero();
+  auto held = core_.locks.acquire(range, RangeLocks::Mode::exclusive, patience);
+  std::optional<RangeLocks::Guard> guard;
+  if (holds) guard.emplace(co_await std::move(held));
+  const auto outcome =
+      co_await copy_despite_damage(core_, version, *source, attempt.index, BlockHold::free);
+  if (!outcome.ok) {
+    log::warn("event=heal_failed disk={} node={} block={} what=\"{}\"", core_.name(),
+              core_.replicas[attempt.index]->node.str(), raw(version.block), outcome.error.what);
+  }
+  co_return outcome.ok;
 }
 
 Task<bool> Healer::finish(Attempt& attempt) {

@@ -30,10 +30,15 @@ class Healer {
   struct Attempt {
     std::size_t index = 0;
     Session session{};
-    std::set<std::size_t> asked;    ///< members whose logs say what it missed
-    bool unknown = false;           ///< a survivor that would know more is away
-    std::deque<BlockVersion> left;  ///< by core mutex
-    bool failed = false;            ///< by core mutex
+    std::set<std::size_t> asked;  ///< members whose logs say what it missed
+    bool unknown = false;         ///< a survivor that would know more is away
+    Generation generation{1};     ///< of what is compared
+    // -- by core mutex
+    std::deque<BlockVersion> left;
+    std::uint64_t compare_next = 0;  ///< no log tells: each block from here on that it has
+    std::uint64_t compare_end = 0;
+    std::uint64_t under_way = 0;
+    bool failed = false;
   };
 
   bool begin(Attempt& attempt);
@@ -44,11 +49,14 @@ class Healer {
   Task<bool> collect(Attempt& attempt);
   Task<bool> add_list(Attempt& attempt, std::size_t asked, std::string missed_by,
                       std::set<BlockVersion>& found);
-  void add_all_if_asked(const Attempt& attempt, std::set<BlockVersion>& found);
   bool anything_unknown(const Attempt& attempt);
   bool lacks(std::size_t index, BlockIndex block);
+  std::size_t copies_of(BlockIndex block);
   Task<bool> copy_all(std::shared_ptr<Attempt> attempt);
   Task<bool> copy_some(std::shared_ptr<Attempt> attempt);
+  Task<std::optional<BlockVersion>> next_block(Attempt& attempt);
+  Task<bool> copy_block(Attempt& attempt, BlockVersion version);
+  void show_left_locked(const Attempt& attempt);
   Task<bool> finish(Attempt& attempt);
   void end(const Attempt& attempt);
 

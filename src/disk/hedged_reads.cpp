@@ -50,7 +50,7 @@ struct HedgedReads::Race {
 };
 
 HedgedReads::HedgedReads(DiskCore& core, Repairer& repairer)
-    : core_(core), repairer_(repairer), latencies_(core.replicas.size()), budget_(budget_max) {}
+    : core_(core), repairer_(repairer), latencies_(limits::disk_nodes_max), budget_(budget_max) {}
 
 Task<HedgedReads::Outcome> HedgedReads::read(IoRequest request, Target first, Target second) {
   auto race = std::make_shared<Race>();

@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "disk/attached_disk.h"
 #include "disk/error_log.h"
+#include "disk/job_runner.h"
 #include "disk/lease_clock.h"
 #include "disk/usage_cache.h"
 
@@ -22,13 +23,14 @@ using namespace std::chrono_literals;
 constexpr Duration shut_down_patience = 5s;
 constexpr Duration sweep_delay = 2s;  // whoever has the disk open heals it before that
 
-class RealHostDisks final : public HostDisks {
+class RealHostDisks final : public HostDisks, private JobHost {
  public:
   RealHostDisks(HostServices services, DiskOptions options)
       : services_(services),
         options_(std::move(options)),
         clock_(services.catalog.coordination(), services.scheduler),
         usage_(services.catalog, services.nodes, services.scheduler),
+        jobs_(services.catalog, services.scheduler, *this),
         started_(services.scheduler.now()),
         subscription_(
             services.nodes.subscribe([this](const NodeId& node) { node_changed(node); })) {}
@@ -42,13 +44,12 @@ class RealHostDisks final : public HostDisks {
   Task<Result<pb::YieldLeaseReply>> yield_lease(pb::YieldLeaseRequest request) override;
   Task<Result<pb::DiskStatusReply>> disk_status(pb::DiskStatusRequest request) override;
   Task<Result<pb::HostStatusReply>> host_status() override;
-  Task<Result<>> sync_disk(pb::SyncDiskRequest request,
-                           std::function<bool(const pb::SyncProgress&)> progress) override;
   Task<Result<>> verify_disk(pb::VerifyDiskRequest request,
                              std::function<bool(const pb::VerifyProgress&)> progress) override;
   Task<Result<>> scrub_disk(pb::ScrubDiskRequest request,
                             std::function<bool(const pb::ScrubProgress&)> progress) override;
   void serve_reader(IoRequest request, std::function<void(IoReply)> done) override;
+  void run_jobs() override { jobs_.start(); }
   Task<void> shut_down() override;
 
  private:
@@ -60,8 +61,9 @@ class RealHostDisks final : public HostDisks {
   Attached find(DiskId id);
   Attached attach(DiskEntry entry);
   Task<Result<Attached>> attach_by_id(std::string id);
+  Task<Result<BorrowedDisk>> borrow(std::string id, Purpose purpose);
   Task<Result<std::shared_ptr<OpenDisk>>> open_handle(Attached attached, OpenMode mode,
-                                                      bool holding);
+                                                      std::optional<Purpose> holding);
   std::vector<Attached> all();
   void node_changed(const NodeId& node);
   void sweep_soon();
@@ -69,12 +71,17 @@ class RealHostDisks final : public HostDisks {
   bool can_be_healed(const pb::DiskRecord& record) const;
   static Task<void> serve(std::shared_ptr<Disk> disk, IoRequest request,
                           std::function<void(IoReply)> done);
+  // -- what the runner of jobs asks
+  HostId host_id() const override { return options_.host; }
+  bool holds(DiskId disk) override;
+  Task<Result<BorrowedDisk>> borrow_for_job(DiskId disk) override;
 
   HostServices services_;
   DiskOptions options_;
   ErrorLog errors_;
   LeaseClock clock_;
   UsageCache usage_;
+  JobRunner jobs_;
   const TimePoint started_;
   std::mutex mutex_;
   std::map<DiskId, Attached> attached_;  // by mutex_
@@ -195,15 +202,28 @@ Task<Result<std::shared_ptr<OpenDisk>>> RealHostDisks::open(DiskName name, OpenM
     co_return Error{Code::refused, fmt::format("host {} is not allowed to write disk {}",
                                                options_.host.str(), name.str())};
   }
-  co_return co_await open_handle(attach(std::move(*entry)), mode, mode == OpenMode::read_write);
+  std::optional<Purpose> holding;
+  if (mode == OpenMode::read_write) holding = Purpose::guest;
+  co_return co_await open_handle(attach(std::move(*entry)), mode, holding);
+}
+
+/// The disk under a grant that stays as long as nobody else wants it.
+Task<Result<BorrowedDisk>> RealHostDisks::borrow(std::string id, Purpose purpose) {
+  auto attached = co_await attach_by_id(std::move(id));
+  if (!attached) co_return attached.error();
+  auto handle = co_await open_handle(*attached, OpenMode::read_only, purpose);
+  if (!handle) co_return handle.error();
+  auto disk = co_await (*attached)->hold(std::nullopt, purpose);
+  if (!disk) co_return disk.error();
+  co_return BorrowedDisk{*handle, *disk};
 }
 
 /// Counts the handle before the lease is taken, so that it is not given back in between.
 Task<Result<std::shared_ptr<OpenDisk>>> RealHostDisks::open_handle(Attached attached, OpenMode mode,
-                                                                   bool holding) {
+                                                                   std::optional<Purpose> holding) {
   attached->opening(mode);
   if (holding) {
-    auto held = co_await attached->hold(std::nullopt);
+    auto held = co_await attached->hold(std::nullopt, *holding);
     if (!held) {
       attached->not_opened(mode);
       co_return held.error();
@@ -215,13 +235,10 @@ Task<Result<std::shared_ptr<OpenDisk>>> RealHostDisks::open_handle(Attached atta
 }
 
 Task<Result<pb::ChangeDiskReply>> RealHostDisks::change_disk(pb::ChangeDiskRequest request) {
-  auto attached = co_await attach_by_id(request.disk_id());
-  if (!attached) co_return attached.error();
-  auto borrowed = co_await open_handle(*attached, OpenMode::read_only, true);
+  auto borrowed = co_await borrow(request.disk_id(), Purpose::operation);
   if (!borrowed) co_return borrowed.error();
-  auto disk = co_await (*attached)->hold(std::nullopt);
-  if (!disk) co_return disk.error();
-  auto record = co_await (*disk)->change(std::move(request));
+  Disk& disk = *borrowed->disk;
+  auto record = co_await disk.change(std::move(request));
   if (!record) co_return record.error();
   pb::ChangeDiskReply reply;
   *reply.mutable_record() = *record;
@@ -291,37 +308,20 @@ Task<Result<pb::HostStatusReply>> RealHostDisks::host_status() {
   co_return reply;
 }
 
-Task<Result<>> RealHostDisks::sync_disk(pb::SyncDiskRequest request,
-                                        std::function<bool(const pb::SyncProgress&)> progress) {
-  auto attached = co_await attach_by_id(request.disk_id());
-  if (!attached) co_return attached.error();
-  auto borrowed = co_await open_handle(*attached, OpenMode::read_only, true);
-  if (!borrowed) co_return borrowed.error();
-  auto disk = co_await (*attached)->hold(std::nullopt);
-  if (!disk) co_return disk.error();
-  co_return co_await (*disk)->sync(std::move(progress));
-}
-
 Task<Result<>> RealHostDisks::verify_disk(pb::VerifyDiskRequest request,
                                           std::function<bool(const pb::VerifyProgress&)> progress) {
-  auto attached = co_await attach_by_id(request.disk_id());
-  if (!attached) co_return attached.error();
-  auto borrowed = co_await open_handle(*attached, OpenMode::read_only, true);
+  auto borrowed = co_await borrow(request.disk_id(), Purpose::operation);
   if (!borrowed) co_return borrowed.error();
-  auto disk = co_await (*attached)->hold(std::nullopt);
-  if (!disk) co_return disk.error();
-  co_return co_await (*disk)->verify(std::move(progress));
+  Disk& disk = *borrowed->disk;
+  co_return co_await disk.verify(std::move(progress));
 }
 
 Task<Result<>> RealHostDisks::scrub_disk(pb::ScrubDiskRequest request,
                                          std::function<bool(const pb::ScrubProgress&)> progress) {
-  auto attached = co_await attach_by_id(request.disk_id());
-  if (!attached) co_return attached.error();
-  auto borrowed = co_await open_handle(*attached, OpenMode::read_only, true);
+  auto borrowed = co_await borrow(request.disk_id(), Purpose::operation);
   if (!borrowed) co_return borrowed.error();
-  auto disk = co_await (*attached)->hold(std::nullopt);
-  if (!disk) co_return disk.error();
-  co_return co_await (*disk)->scrub(std::move(progress));
+  Disk& disk = *borrowed->disk;
+  co_return co_await disk.scrub(std::move(progress));
 }
 
 void RealHostDisks::serve_reader(IoRequest request, std::function<void(IoReply)> done) {
@@ -362,12 +362,23 @@ Task<void> RealHostDisks::serve(std::shared_ptr<Disk> disk, IoRequest request,
   done(std::move(reply));
 }
 
+bool RealHostDisks::holds(DiskId disk) {
+  const auto attached = find(disk);
+  return attached && attached->current();
+}
+
+Task<Result<BorrowedDisk>> RealHostDisks::borrow_for_job(DiskId disk) {
+  return borrow(disk.to_string(), Purpose::job);
+}
+
 Task<void> RealHostDisks::shut_down() {
   subscription_.reset();
   // With ZooKeeper away, whoever waits for a session would wait for ever.
   const auto timer =
       services_.scheduler.after(shut_down_patience, [this] { spawn(clock_.stop()); });
+  jobs_.ask_to_stop();
   for (const Attached& attached : all()) co_await attached->shut_down();
+  co_await jobs_.stop();
   {
     std::lock_guard lock(mutex_);
     services_.scheduler.cancel(sweep_timer_);

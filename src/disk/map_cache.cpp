@@ -55,6 +55,12 @@ Task<Result<MapCache::View>> MapCache::load(BlockIndex block, Geometry geometry)
   co_return kept;
 }
 
+void MapCache::replace(const pb::MapSegment& segment) {
+  auto view = std::make_shared<const MapSegmentView>(segment);
+  std::lock_guard lock(mutex_);
+  views_[segment.segment()] = std::move(view);
+}
+
 std::vector<MapCache::View> MapCache::loaded() const {
   std::vector<View> out;
   std::lock_guard lock(mutex_);

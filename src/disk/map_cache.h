@@ -14,8 +14,9 @@ namespace ukai {
 /// The block map of one attached disk, loaded a segment at a time on first use. Valid as long as
 /// the lease stands, since only its holder changes the map. Threads: safe from any.
 ///
-/// Invariant: a block once found stays found. The map changes only as the disk grows, which adds
-/// blocks to its last segment; a view without them is replaced when somebody needs one with them.
+/// Invariant: a block once found stays found. A disk that grows gets blocks in its last segment; a
+/// view without them is replaced when somebody needs one with them. Where blocks lie changes only
+/// through replace(): whoever plans by a view looks it up and plans under DiskCore::mutex.
 class MapCache {
  public:
   using View = std::shared_ptr<const MapSegmentView>;  ///< shared: readers outlive a replacement
@@ -28,6 +29,8 @@ class MapCache {
   /// grown since. Loads when needed. Errors: corrupt (this disk's map is damaged), as Catalog's
   /// otherwise.
   Task<Result<View>> load(BlockIndex block, Geometry geometry);
+  /// The map has changed, by ourselves. Call with DiskCore::mutex held.
+  void replace(const pb::MapSegment& segment);
   /// Every segment loaded so far.
   std::vector<View> loaded() const;
 

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "ukai/disk_change.h"
+#include "ukai/location_change.h"
 
 namespace ukai {
 namespace {
@@ -14,13 +15,16 @@ namespace {
 using namespace std::chrono_literals;
 constexpr Duration metadata_pause = 100ms;
 
+bool begins_with(const std::vector<std::string>& all, const std::vector<std::string>& begin) {
+  return all.size() >= begin.size() && std::equal(begin.begin(), begin.end(), all.begin());
+}
+
 }  // namespace
 
 void Membership::adopt(DiskEntry entry) {
   {
     std::lock_guard lock(core_.mutex);
-    core_.entry = std::move(entry);
-    core_.members = MemberTable(core_.entry.record);
+    core_.adopt_locked(std::move(entry));
   }
   core_.changed.notify();
 }
@@ -43,7 +47,7 @@ Task<Result<Membership::Retry>> Membership::after_stale() {
     }
     if (stands.ok()) {
       auto entry = co_await core_.services.catalog.load_disk(core_.id);
-      if (entry.ok() && MemberTable(entry->record).names() != member_names()) {
+      if (entry.ok() && !begins_with(MemberTable(entry->record).names(), member_names())) {
         // A node was dropped and we did not hear that it was done.
         const Error over{Code::stale, "the members of this disk have changed"};
         core_.stop(over);
@@ -68,11 +72,12 @@ Task<void> Membership::verify_lease() {
 
 Task<Result<Membership::Retry>> Membership::commit(DiskEntry base, pb::DiskRecord changed,
                                                    std::vector<SegmentEntry> segments,
-                                                   pb::EventRecord event) {
+                                                   pb::EventRecord event,
+                                                   std::vector<Catalog::Order> orders) {
   for (;;) {
     if (auto reason = core_.stop_reason()) co_return *reason;
     auto done = co_await core_.services.catalog.update_disk_and_map(core_.lease, base, changed,
-                                                                    segments, event);
+                                                                    segments, event, orders);
     if (done.ok()) {
       adopt(*done);
       co_return Retry::no;
@@ -96,6 +101,7 @@ Task<Result<>> Membership::ensure_missing(std::vector<std::size_t> which, std::s
       base = core_.entry;
       changed = base.record;
       for (std::size_t index : which) {
+        if (core_.members.gone(index)) continue;  // taken off meanwhile: it need not have anything
         // Who may have become present, as far as anybody else can tell, is recorded once more.
         if (core_.members.missing(index) && !core_.replicas[index]->presenting) continue;
         news = true;
@@ -146,6 +152,23 @@ Task<Result<>> Membership::settle(std::vector<Testimony> said) {
     log::warn("event=members_settled disk={} mask={:#x}", settled->name(),
               MemberTable(*settled).missing_mask());
     co_return Unit{};
+  }
+}
+
+Task<Result<>> Membership::begin_guest() {
+  auto guard = co_await core_.record_mutex.lock();
+  for (;;) {
+    DiskEntry base;
+    {
+      std::lock_guard lock(core_.mutex);
+      base = core_.entry;
+    }
+    pb::DiskRecord changed = base.record;
+    changed.set_guest_epoch(raw(core_.lease.epoch));
+    std::vector<SegmentEntry> none;
+    auto done = co_await commit(base, changed, none);
+    if (!done) co_return done.error();
+    if (*done == Retry::no) co_return Unit{};
   }
 }
 
@@ -202,6 +225,14 @@ Task<Result<pb::DiskRecord>> Membership::change(pb::ChangeDiskRequest request) {
     if (!changed) co_return changed.error();
     auto segments = co_await grown_segments(base.record, *changed);
     if (!segments) co_return segments.error();
+    if (!segments->empty()) {
+      auto last = co_await core_.services.catalog.load_segment(core_.id,
+                                                               segments->front().segment.segment());
+      if (!last) co_return last.error();
+      std::vector<pb::MapSegment> grown;
+      for (const SegmentEntry& entry : *segments) grown.push_back(entry.segment);
+      changed = with_pending(*changed, {last->segment}, grown);
+    }
     pb::EventRecord event;
     event.set_who(request.asked_by());
     auto done = co_await commit(base, *changed, *segments, event);

@@ -30,6 +30,13 @@ class Membership {
   /// Takes a node off the disk for good. Ends the disk's service under this epoch: who the members
   /// are is constant while it lasts, and the next request goes on under a new one.
   Task<Result<pb::DiskRecord>> drop_node(pb::ChangeDiskRequest request);
+  /// Gives blocks locations, or takes them off, while the guest goes on. refused: a block would
+  /// lose its last in-sync replica. busy: a node has still to delete what it held of the disk.
+  Task<Result<pb::DiskRecord>> change_locations(pb::ChangeDiskRequest request);
+  /// Records that a guest may write under this epoch, so that handles of earlier ones die.
+  Task<Result<>> begin_guest();
+  /// Records arrived replicas as in sync; those that failed meanwhile are left out. How many came.
+  Task<Result<std::size_t>> mark_arrived(std::vector<std::shared_ptr<Arrival>> arrivals);
 
  private:
   enum class Retry { no, yes };
@@ -37,7 +44,14 @@ class Membership {
   /// decide again.
   Task<Result<Retry>> commit(DiskEntry base, pb::DiskRecord changed,
                              std::vector<SegmentEntry> segments,
-                             pb::EventRecord event = pb::EventRecord());
+                             pb::EventRecord event = pb::EventRecord(),
+                             std::vector<Catalog::Order> orders = std::vector<Catalog::Order>());
+  Task<Result<std::vector<SegmentEntry>>> load_segments(std::vector<std::uint32_t> wanted);
+  Task<Result<>> change_some(pb::ChangeDiskRequest request, BlockRange blocks,
+                             std::vector<Catalog::Order>& given);
+  void adopt_map(const std::vector<pb::MapSegment>& segments, const std::vector<NodeId>& taken_off,
+                 BlockRange blocks);
+  Task<void> release(std::vector<Catalog::Order> orders);
   Task<Result<Retry>> after_stale();
   Task<Result<std::vector<SegmentEntry>>> load_all_segments(const Geometry& geometry);
   Task<Result<std::vector<SegmentEntry>>> grown_segments(pb::DiskRecord from, pb::DiskRecord to);

@@ -42,7 +42,8 @@ Task<void> PaceWatch::watch() {
 }
 
 void PaceWatch::rank_again() {
-  for (const auto& replica : core_.replicas) {
+  for (std::size_t i = 0; i < core_.member_count(); ++i) {
+    const auto& replica = core_.replicas[i];
     const auto found = core_.services.nodes.find(replica->node);
     if (!found) continue;
     const int rank = rank_of(*found, core_.options.site);

@@ -3,20 +3,9 @@
 
 #include <algorithm>
 
-namespace ukai {
+#include "ukai/site_path.h"
 
-int common_site_depth(std::string_view a, std::string_view b) {
-  int depth = 0;
-  while (!a.empty() && !b.empty()) {
-    const auto a_end = std::min(a.find('/'), a.size());
-    const auto b_end = std::min(b.find('/'), b.size());
-    if (a.substr(0, a_end) != b.substr(0, b_end)) break;
-    ++depth;
-    a.remove_prefix(std::min(a_end + 1, a.size()));
-    b.remove_prefix(std::min(b_end + 1, b.size()));
-  }
-  return depth;
-}
+namespace ukai {
 
 int rank_of(const NodeDirectory::Entry& node, std::string_view own_site) {
   constexpr int depth_max = 9;

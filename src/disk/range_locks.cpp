@@ -37,10 +37,10 @@ Task<RangeLocks::Guard> RangeLocks::acquire(ByteRange range, Mode mode, Duration
   co_return Guard(this, at);
 }
 
-Task<void> RangeLocks::drain(ByteRange range) {
+Task<void> RangeLocks::drain(ByteRange range, Mode of) {
   auto entry = std::make_shared<Entry>();
   entry->range = range;
-  entry->mode = Mode::shared;
+  entry->mode = of;
   entry->is_drain = true;
   {
     std::lock_guard lock(mutex_);

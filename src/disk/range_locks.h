@@ -54,9 +54,9 @@ class RangeLocks {
 
   /// Waits until the range is free, at most for `patience`.
   Task<Guard> acquire(ByteRange range, Mode mode, Duration patience);
-  /// Waits until every exclusive lock on `range` that is held or waited for now has been released;
-  /// holds nothing and holds up nobody.
-  Task<void> drain(ByteRange range);
+  /// Waits until every exclusive lock on `range` that is held or waited for now has been released,
+  /// or (`of` exclusive) every lock; holds nothing and holds up nobody.
+  Task<void> drain(ByteRange range, Mode of = Mode::shared);
 
  private:
   static bool conflict(const Entry& a, const Entry& b) {

@@ -30,14 +30,17 @@ Task<Result<std::string>> Catalog::cluster_id() {
 Task<Result<std::string>> Catalog::ensure_layout() {
   auto present = co_await cluster_id();
   if (present.ok()) {
-    auto folder = co_await ensure_folder(coordination_, scheduler_, events_path());  // came later
-    if (!folder) co_return folder.error();
+    for (const std::string& later : {events_path(), active_jobs_path()}) {  // came later
+      auto folder = co_await ensure_folder(coordination_, scheduler_, later);
+      if (!folder) co_return folder.error();
+    }
   }
   if (!present.failed_with(Code::not_found)) co_return present;
   // One path at a time: others may be doing the same, and what is there already is as good. The
   // cluster's record comes last, so that whoever sees it sees the rest.
-  const std::vector<std::string> folders{root_path,    nodes_path(), hosts_path(),
-                                         names_path(), disks_path(), events_path()};
+  const std::vector<std::string> folders{root_path,         nodes_path(), hosts_path(),
+                                         names_path(),      disks_path(), events_path(),
+                                         active_jobs_path()};
   for (const std::string& folder : folders) {
     auto made = co_await ensure_folder(coordination_, scheduler_, folder);
     if (!made) co_return made.error();

@@ -192,7 +192,8 @@ Task<Result<DiskEntry>> Catalog::update_disk(Lease lease, DiskEntry entry, pb::D
 Task<Result<DiskEntry>> Catalog::update_disk_and_map(Lease lease, DiskEntry entry,
                                                      pb::DiskRecord changed,
                                                      std::vector<SegmentEntry> segments,
-                                                     pb::EventRecord event) {
+                                                     pb::EventRecord event,
+                                                     std::vector<Order> orders) {
   const pb::DiskRecord& before = entry.record;
   if (before.epoch() != raw(lease.epoch)) co_return lease_gone(lease, before);
   const std::string path = disk_path(lease.disk);
@@ -213,6 +214,13 @@ Task<Result<DiskEntry>> Catalog::update_disk_and_map(Lease lease, DiskEntry entr
     ops.push_back(Op::remove(name_path(before.name())));
   }
   add_segments(ops, path, op, std::move(segments));
+  for (const Order& order : orders) {
+    const std::string trash = trash_path(order.node);
+    const std::string no_op;
+    auto there = co_await path_is_there(coordination_, trash, no_op);
+    if (!there) co_return there.error();
+    if (*there) ops.push_back(Op::create(trash + "/" + order.key, encode_record(order.record)));
+  }
 
   Probe probe{&disk_has_op, path, op};
   std::vector<pb::EventRecord> events = change_events(before, changed, event);
@@ -228,6 +236,7 @@ Task<Result<>> Catalog::delete_disk(Lease lease, DiskEntry entry) {
   std::vector<Op> ops;
   ops.push_back(Op::remove(lease_path(lease.disk)));
 
+  std::vector<std::string> jobs;
   // 1. What lies below the record. A znode that appears later lets the transaction fail with busy.
   for (const char* part : disk_folders) {
     const std::string folder_path = path + part;
@@ -240,6 +249,15 @@ Task<Result<>> Catalog::delete_disk(Lease lease, DiskEntry entry) {
     }
     for (const std::string& name : **names) ops.push_back(Op::remove(folder_path + "/" + name));
     ops.push_back(Op::remove(folder_path));
+    if (folder_path == jobs_path(path)) jobs = std::move(**names);
+  }
+
+  for (const std::string& job : jobs) {
+    const std::string active = active_jobs_path() + "/" + record.id() + "-" + job;
+    const std::string no_op;
+    auto there = co_await path_is_there(coordination_, active, no_op);
+    if (!there) co_return there.error();
+    if (*there) ops.push_back(Op::remove(active));
   }
 
   // 2. The disk itself.

@@ -8,6 +8,7 @@
 #include "metadata/event_texts.h"
 #include "ukai/catalog.h"
 #include "ukai/limits.h"
+#include "ukai/location_change.h"
 
 namespace ukai {
 
@@ -50,8 +51,11 @@ Task<Result<Catalog::Taken>> Catalog::take_lease(DiskId disk, std::string holder
     record.set_kind(kind);
     record.set_op(new_operation());
     record.set_since_unix_s(unix_now_s());
+    entry->record = without_gone(std::move(entry->record));
     entry->record.set_epoch(record.epoch());
     entry->record.set_last_holder(holder);
+    const std::uint64_t guest_before = entry->record.guest_epoch();
+    if (kind == pb::LeaseRecord::GUEST) entry->record.set_guest_epoch(record.epoch());
     remember_operation(entry->record, record.op());
     std::vector<Op> ops;
     ops.push_back(Op::set(disk_path(disk), encode_record(entry->record), entry->version));
@@ -68,7 +72,7 @@ Task<Result<Catalog::Taken>> Catalog::take_lease(DiskId disk, std::string holder
     if (!*mine || (*mine)->record.op() != record.op()) continue;
     ++entry->version;
     Lease lease{disk, Epoch{record.epoch()}, kind, record.op(), (*mine)->stat.ephemeral_owner};
-    co_return Taken{std::move(lease), std::move(*entry)};
+    co_return Taken{std::move(lease), std::move(*entry), guest_before};
   }
   co_return contended(disk);
 }
@@ -83,8 +87,17 @@ Task<Result<>> Catalog::release_lease(Lease lease) {
     auto stands = co_await lease_stands(lease);
     if (!stands) co_return stands.error();
     if (!*stands) co_return Unit{};
+    auto record = decode_record<pb::DiskRecord>(disk_path(lease.disk), disk->data);
     std::vector<Op> ops;
-    ops.push_back(Op::check(disk_path(lease.disk), disk->stat.version));
+    if (record.ok() && record->epoch() == raw(lease.epoch)) {
+      // An administrator's lease says nothing about who lost his before it.
+      const bool says =
+          lease.kind != pb::LeaseRecord::ADMIN || record->released_epoch() + 1 == record->epoch();
+      if (says) record->set_released_epoch(record->epoch());
+      ops.push_back(Op::set(disk_path(lease.disk), encode_record(*record), disk->stat.version));
+    } else {
+      ops.push_back(Op::check(disk_path(lease.disk), disk->stat.version));
+    }
     ops.push_back(Op::remove(lease_path(lease.disk)));
     auto done = co_await coordination_.commit(std::move(ops));
     // A lost answer needs no care: the next round sees whether it is gone.

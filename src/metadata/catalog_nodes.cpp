@@ -41,13 +41,18 @@ Task<Result<pb::HostRecord>> host_line(Catalog& catalog, HostId id) {
   co_return damaged;
 }
 
+bool is_key_of(const std::string& key, const pb::TrashRecord& order) {
+  if (order.blocks().empty()) return key == order.disk_id();
+  return key.starts_with(order.disk_id() + "-");
+}
+
 Task<Result<Catalog::Trash>> trash_line(Coordination& coordination, std::string folder,
                                         std::string key) {
   const std::string path = folder + "/" + key;
   Catalog::Trash line;
   line.key = std::move(key);
   auto order = co_await load_record<pb::TrashRecord>(coordination, path);
-  if (order.ok() && order->record.disk_id() != line.key) {
+  if (order.ok() && !is_key_of(line.key, order->record)) {
     // To obey it could delete a disk that is in use.
     order = detail::corrupt_record(path, "is about disk " + order->record.disk_id());
   }
@@ -130,6 +135,24 @@ Task<Result<>> Catalog::remove_node(NodeId node) {
     co_return Error{Code::busy, "node \"" + node.str() + "\" is running"};
   }
   co_return done;
+}
+
+Task<Result<>> Catalog::set_admin_state(NodeId node, std::string state) {
+  const std::string path = node_path(node);
+  for (int attempt = 0; attempt < limits::metadata_conflicts_max; ++attempt) {
+    auto found = co_await load_record<pb::NodeRecord>(coordination_, path);
+    if (found.failed_with(Code::not_found)) {
+      co_return Error{Code::not_found, "there is no node named '" + node.str() + "'"};
+    }
+    if (!found) co_return found.error();
+    if (found->record.admin_state() == state) co_return Unit{};
+    found->record.set_admin_state(state);
+    std::vector<Op> ops{Op::set(path, encode_record(found->record), found->stat.version)};
+    auto done = co_await coordination_.commit(std::move(ops));
+    // A lost answer needs no care: the next round sees whether it is so.
+    if (done.ok() || !(lost_race(done) || done.failed_with(Code::unknown))) co_return done;
+  }
+  co_return Error{Code::stale, "node " + node.str() + " is changed by others again and again"};
 }
 
 Task<Result<>> Catalog::refresh_node_alive(NodeId node, pb::NodeAlive alive) {
@@ -235,6 +258,38 @@ Task<Result<std::vector<Catalog::Trash>>> Catalog::trash_of(NodeId node) {
   for (const std::string& key : *keys) tasks.push_back(trash_line(coordination_, folder, key));
   auto lines = co_await gather(std::move(tasks));
   co_return present_lines(std::move(lines));
+}
+
+Task<Result<>> Catalog::nothing_to_delete(DiskId disk, std::vector<NodeId> nodes) {
+  for (const NodeId& node : nodes) {
+    auto orders = co_await trash_of(node);
+    if (!orders) co_return orders.error();
+    for (const Trash& order : *orders) {
+      if (order.record.disk_id() != disk.to_string()) continue;
+      co_return Error{Code::busy, "node " + node.str() +
+                                      " has still to delete what it held of this disk; try again "
+                                      "in a moment"};
+    }
+  }
+  co_return Unit{};
+}
+
+Task<Result<>> Catalog::release_trash(NodeId node, std::string key, Sequence last) {
+  const std::string path = trash_path(node) + "/" + key;
+  auto order = co_await load_record<pb::TrashRecord>(coordination_, path);
+  if (order.failed_with(Code::not_found)) co_return Unit{};
+  if (!order) co_return order.error();
+  order->record.set_released(true);
+  order->record.set_sequence(raw(last));
+  // Under another name: the node watches for what comes and goes.
+  const std::string released = path + "-r";
+  std::vector<Op> ops;
+  ops.push_back(Op::remove(path));
+  ops.push_back(Op::create(released, encode_record(order->record)));
+  Probe probe{&path_is_gone, path, ""};
+  auto done = co_await commit_once(coordination_, scheduler_, std::move(ops), std::move(probe));
+  if (done.failed_with(Code::not_found)) co_return Unit{};
+  co_return done;
 }
 
 Task<Result<>> Catalog::remove_trash(NodeId node, std::string key) {

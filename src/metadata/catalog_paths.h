@@ -15,6 +15,8 @@ inline constexpr const char* root_path = "/ukai";
 inline std::string cluster_path() { return "/ukai/cluster"; }
 inline std::string events_path() { return "/ukai/events"; }
 inline std::string disks_path() { return "/ukai/disks"; }
+inline std::string active_jobs_path() { return "/ukai/jobs"; }
+inline std::string jobs_path(const std::string& disk_path) { return disk_path + "/jobs"; }
 inline std::string hosts_path() { return "/ukai/hosts"; }
 inline std::string name_path(const std::string& name) { return "/ukai/names/" + name; }
 inline std::string node_path(const NodeId& node) { return "/ukai/nodes/" + node.str(); }

@@ -161,6 +161,9 @@ Result<> check_record(const pb::LeaseRecord& record) {
 
 Result<> check_record(const pb::TrashRecord& record) {
   if (!DiskId::parse(record.disk_id())) return corrupt("holds no disk id");
+  for (const pb::TrashBlocks& blocks : record.blocks()) {
+    if (blocks.begin() >= blocks.end()) return corrupt("names no blocks");
+  }
   return check_line(record.disk_name(), "disk's name");
 }
 
@@ -170,6 +173,29 @@ Result<> check_record(const pb::EventRecord& record) {
                       {record.disk(), "disk's name"},
                       {record.node(), "node"},
                       {record.text(), "text"}});
+}
+
+Result<> check_record(const pb::JobRecord& record) {
+  if (!DiskId::parse(record.disk_id())) return corrupt("holds no disk id");
+  if (!pb::JobRecord::Kind_IsValid(record.kind())) {
+    return corrupt(fmt::format("is of the unknown kind {}", static_cast<int>(record.kind())));
+  }
+  if (!pb::JobRecord::State_IsValid(record.state())) {
+    return corrupt(fmt::format("is in the unknown state {}", static_cast<int>(record.state())));
+  }
+  if (record.end() != 0 && record.begin() >= record.end()) return corrupt("names no blocks");
+  for (const pb::JobMove& move : record.moves()) {
+    if (move.begin() >= move.end()) return corrupt("moves no blocks");
+    if (auto to = check_id(move.to(), "node"); !to) return to;
+    if (auto from = check_line(move.from(), "node"); !from) return from;
+  }
+  return check_lines({{record.id(), "id"},
+                      {record.disk_name(), "disk's name"},
+                      {record.why(), "reason"},
+                      {record.asked_by(), "author"},
+                      {record.runner(), "host"},
+                      {record.error(), "kind of failure"},
+                      {record.part_of(), "purpose"}});
 }
 
 }  // namespace ukai

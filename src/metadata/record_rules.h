@@ -22,5 +22,6 @@ Result<> check_record(const pb::MapSegment& record);
 Result<> check_record(const pb::LeaseRecord& record);
 Result<> check_record(const pb::TrashRecord& record);
 Result<> check_record(const pb::EventRecord& record);
+Result<> check_record(const pb::JobRecord& record);
 
 }  // namespace ukai

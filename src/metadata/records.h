@@ -23,6 +23,7 @@ enum class RecordKind : char {
   lease = 'L',
   trash = 'T',
   event = 'E',
+  job = 'J',
 };
 
 constexpr RecordKind kind_of(const pb::ClusterRecord*) { return RecordKind::cluster; }
@@ -35,6 +36,7 @@ constexpr RecordKind kind_of(const pb::MapSegment*) { return RecordKind::segment
 constexpr RecordKind kind_of(const pb::LeaseRecord*) { return RecordKind::lease; }
 constexpr RecordKind kind_of(const pb::TrashRecord*) { return RecordKind::trash; }
 constexpr RecordKind kind_of(const pb::EventRecord*) { return RecordKind::event; }
+constexpr RecordKind kind_of(const pb::JobRecord*) { return RecordKind::job; }
 
 namespace detail {
 std::string encode_record(RecordKind kind, const google::protobuf::MessageLite& message);

@@ -77,7 +77,9 @@ Result<pb::DiskRecord> apply_change(pb::DiskRecord record, const pb::ChangeDiskR
       record.set_name(name->str());
       break;
     }
-    case pb::ChangeDiskRequest::kDropNode:  // changes the map: see drop_node()
+    case pb::ChangeDiskRequest::kDropNode:  // these change the map
+    case pb::ChangeDiskRequest::kAddLocations:
+    case pb::ChangeDiskRequest::kRemoveLocations:
     case pb::ChangeDiskRequest::CHANGE_NOT_SET:
       return Error{Code::invalid, "the request names no change that this version knows"};
   }

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "ukai/disk_change.h"
+#include "ukai/location_change.h"
 #include "ukai/members.h"
 
 namespace ukai {
@@ -71,7 +72,7 @@ NodeDropped drop_node(pb::DiskRecord record, const std::vector<pb::MapSegment>& 
       if (kept.contains(span.set)) add_blocks(out.lost, span.blocks);
     }
   }
-  out.record = std::move(record);
+  out.record = with_pending(std::move(record), segments, out.segments);
   if (out.lost.empty()) {
     auto& all = *out.record.mutable_members();
     all.erase(std::remove_if(all.begin(), all.end(),

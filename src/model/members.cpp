@@ -12,8 +12,8 @@ namespace ukai {
 MemberTable::MemberTable(const pb::DiskRecord& record) {
   assert(record.members_size() <= static_cast<int>(limits::disk_nodes_max));
   for (const pb::Member& member : record.members()) {
-    members_.push_back(
-        {NodeId(member.node()), member.missing(), member.since_epoch(), member.since_sequence()});
+    members_.push_back({NodeId(member.node()), member.missing(), member.gone(),
+                        member.since_epoch(), member.since_sequence()});
   }
 }
 
@@ -80,8 +80,10 @@ pb::DiskRecord with_missing(pb::DiskRecord record, const NodeId& node, Epoch epo
 pb::DiskRecord with_present(pb::DiskRecord record, const NodeId& node) {
   for (pb::Member& member : *record.mutable_members()) {
     if (member.node() != node.str()) continue;
+    const bool gone = member.gone();
     member.Clear();
     member.set_node(node.str());
+    member.set_gone(gone);
   }
   return record;
 }

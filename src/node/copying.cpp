@@ -3,17 +3,43 @@
 // Making a block equal to another node's (protocol.md, "Copying a block").
 #include <fmt/format.h>
 
+#include <atomic>
 #include <cstring>
 
 #include "node/chunk_hash.h"
 #include "node/node_core.h"
+#include "node/packing.h"
+#include "ukai/extent_list.h"
 #include "ukai/limits.h"
 
 namespace ukai {
 namespace {
 
-constexpr std::size_t reads_parallel = 8;    // 512 KiB under way fill a link of some ms
+constexpr std::size_t chunks_parallel = 8;              // 512 KiB under way fill a link of some ms
+constexpr std::uint32_t read_bytes_max = 256U << 10;    // a request has its price
+constexpr Duration far = std::chrono::milliseconds(2);  // round trip; worth compressing for
+constexpr double slow_bytes_per_s = 30e6;               // the same, of what came last
+constexpr Duration turn_pause = std::chrono::milliseconds(20);
 constexpr std::size_t compare_at_once = 16;  // 1 MiB is read here before others get the thread
+
+bool all_zeros(const Payload& data) {
+  return std::all_of(data.pieces().begin(), data.pieces().end(),
+                     [](const auto& piece) { return is_zero(piece.view()); });
+}
+
+std::vector<Extent> join_neighbours(const std::vector<Extent>& chunks) {
+  std::vector<Extent> out;
+  for (const Extent& chunk : chunks) {
+    const bool joins = !out.empty() && out.back().end_bytes == chunk.begin_bytes &&
+                       chunk.end_bytes - out.back().begin_bytes <= read_bytes_max;
+    if (joins) {
+      out.back().end_bytes = chunk.end_bytes;
+    } else {
+      out.push_back(chunk);
+    }
+  }
+  return out;
+}
 
 /// One copy, from its registration to its end. Its steps hold the disk's gate shared, one by one,
 /// so that a fence waits for a step and ends the copy.
@@ -31,16 +57,24 @@ class BlockPull {
   Result<> begin();
   Result<NodeCore::Admitted> step();
   Task<Result<pb::HashReply>> source_hashes();
+  Task<Result<std::vector<Extent>>> source_extents();
+  bool hole(Extent chunk) const;
   bool damaged_at_source(Extent chunk) const;
   ChunkHash source_hash(Extent chunk) const;
   Result<std::vector<Extent>> compare(std::uint32_t& at);
   Result<bool> same(Extent chunk);
   Result<> grow_zeros(Extent chunk);
   Result<> apply_zeros();
-  Task<Result<>> fetch(std::vector<Extent> chunks);
+  Task<Result<>> fetch(std::vector<Extent> wanted);
   Task<Result<>> fetch_units(Extent chunk);
   Result<> give_up(Extent unit);
-  Task<IoReply> read_source(Extent chunk);
+  struct Fetched {
+    IoReply reply;
+    std::size_t wire_bytes = 0;
+  };
+  Task<Fetched> read_source(Extent chunk);
+  void measure();
+  void judge_link(Duration took, std::size_t bytes);
   /// `data` empty: zeros.
   Result<> put(Extent range, const Payload& data);
   Task<void> pace();
@@ -56,9 +90,12 @@ class BlockPull {
   bool rewrite_ = false;
   std::vector<Extent> extents_;
   pb::HashReply hashes_;
+  std::optional<std::vector<Extent>> source_extents_;  // instead of hashes: nothing was here
   Extent zeros_;  // a run of chunks that become zeros, not applied yet
   TimePoint started_;
   pb::PullReply reply_;
+  // The link is slow. Shared with a ping whose answer may outlast the copy.
+  const std::shared_ptr<std::atomic<bool>> slow_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 BlockPull::~BlockPull() {
@@ -76,6 +113,10 @@ Error BlockPull::from_source(Code code, const std::string& what) const {
 Result<NodeCore::Admitted> BlockPull::step() {
   auto admitted = core_->admit(request_.ref());
   if (core_->closed()) return Error{Code::shut_down, "the node is stopping"};
+  if (!admitted.ok()) return admitted;
+  auto wanted = admitted->disk->check_retired(BlockIndex{request_.block()},
+                                              Sequence{request_.from_sequence()});
+  if (!wanted.ok()) return wanted.error();
   return admitted;
 }
 
@@ -118,17 +159,25 @@ Result<> BlockPull::begin() {
 
 Task<Result<pb::PullReply>> BlockPull::run() {
   // The caller's thread may be one that must not wait for a device.
-  co_await hop(core_->scheduler());
+  co_await hop(core_->background());
   // 1. Logged, and changes take turns with this copy from here on.
   auto begun = begin();
   if (!begun.ok()) co_return begun.error();
-  // 2. What does the source have?
-  auto hashes = co_await source_hashes();
-  if (!hashes.ok()) co_return hashes.error();
-  hashes_ = std::move(*hashes);
+  // 2. What does the source have, and how far away is it? Where nothing is here, there is nothing
+  //    to compare: hashes would only cost the source a second look at all of it.
+  measure();
+  if (extents_.empty() && !rewrite_) {
+    auto extents = co_await source_extents();
+    if (!extents.ok()) co_return extents.error();
+    source_extents_ = std::move(*extents);
+  } else {
+    auto hashes = co_await source_hashes();
+    if (!hashes.ok()) co_return hashes.error();
+    hashes_ = std::move(*hashes);
+  }
   // 3. Fetch what differs.
   for (std::uint32_t at = 0; at < request_.length();) {
-    co_await hop(core_->scheduler());
+    co_await hop(core_->background());
     auto differing = compare(at);
     if (!differing.ok()) co_return differing.error();
     if (differing->empty()) continue;
@@ -160,6 +209,30 @@ Task<Result<pb::HashReply>> BlockPull::source_hashes() {
   if (reply->hashes().size() != chunks * sizeof(ChunkHash))
     co_return from_source(Code::corrupt, "its hashes do not fit the block");
   co_return std::move(*reply);
+}
+
+Task<Result<std::vector<Extent>>> BlockPull::source_extents() {
+  IoRequest request;
+  request.op = IoOp::extents;
+  request.disk = key_.disk;
+  request.epoch = Epoch{request_.ref().epoch()};
+  request.block = key_.block;
+  request.generation = key_.generation;
+  OneShot<IoReply> answered;
+  source_->submit(std::move(request), limits::io_deadline_default,
+                  [answered](IoReply reply) { answered.resolve(std::move(reply)); });
+  const IoReply reply = co_await answered;
+  if (!reply.ok) co_return from_source(reply.code, reply.what);
+  auto extents = decode_extents(reply.data);
+  if (!extents.ok()) co_return from_source(Code::corrupt, extents.error().what);
+  co_return extents;
+}
+
+/// Nothing is here, and nothing there.
+bool BlockPull::hole(Extent chunk) const {
+  return std::none_of(source_extents_->begin(), source_extents_->end(), [&](const Extent& extent) {
+    return extent.begin_bytes < chunk.end_bytes && chunk.begin_bytes < extent.end_bytes;
+  });
 }
 
 ChunkHash BlockPull::source_hash(Extent chunk) const {
@@ -194,11 +267,17 @@ Result<bool> BlockPull::same(Extent chunk) {
 /// Looks at some chunks from `at` on and moves it; the ones to fetch.
 Result<std::vector<Extent>> BlockPull::compare(std::uint32_t& at) {
   std::vector<Extent> wanted;
+  const std::size_t chunks_at_once = request_.gives_way() ? 1 : chunks_parallel;
+  if (auto still = step(); !still.ok()) return still.error();
   for (std::size_t i = 0; i < compare_at_once && at < request_.length(); ++i) {
-    if (wanted.size() == reads_parallel) break;
+    if (wanted.size() == chunks_at_once) break;
     const Extent chunk{at, at + std::min(limits::copy_chunk_bytes, request_.length() - at)};
     at = chunk.end_bytes;
     reply_.set_bytes_compared(reply_.bytes_compared() + chunk.end_bytes - chunk.begin_bytes);
+    if (source_extents_) {
+      if (!hole(chunk)) wanted.push_back(chunk);
+      continue;
+    }
     auto equal = same(chunk);
     if (!equal.ok()) return equal.error();
     if (*equal) continue;
@@ -229,28 +308,68 @@ Result<> BlockPull::apply_zeros() {
   return put(run, Payload());
 }
 
-Task<IoReply> BlockPull::read_source(Extent chunk) {
+Task<BlockPull::Fetched> BlockPull::read_source(Extent chunk) {
   IoRequest request;
-  request.op = IoOp::read;
+  request.op = *slow_ ? IoOp::read_packed : IoOp::read;
   request.disk = key_.disk;
   request.epoch = Epoch{request_.ref().epoch()};
   request.block = key_.block;
   request.generation = key_.generation;
   request.offset_bytes = chunk.begin_bytes;
   request.length_bytes = chunk.end_bytes - chunk.begin_bytes;
+  const IoOp op = request.op;
   OneShot<IoReply> answered;
   source_->submit(std::move(request), limits::io_deadline_default,
                   [answered](IoReply reply) { answered.resolve(std::move(reply)); });
-  co_return co_await answered;
+  Fetched out;
+  out.reply = co_await answered;
+  out.wire_bytes = out.reply.data.size();
+  if (out.reply.ok && op == IoOp::read_packed) {
+    auto data = unpack(out.reply.data, chunk.end_bytes - chunk.begin_bytes);
+    if (data.ok()) {
+      out.reply.data = std::move(*data);
+    } else {
+      out.reply = IoReply::failed(data.error());
+    }
+  }
+  co_return out;
 }
 
-Task<Result<>> BlockPull::fetch(std::vector<Extent> chunks) {
-  std::vector<Task<IoReply>> reads;
+/// Nobody waits for the answer, which comes while the hashes are worked out.
+void BlockPull::measure() {
+  IoRequest request;
+  request.op = IoOp::ping;
+  request.disk = key_.disk;
+  request.epoch = Epoch{request_.ref().epoch()};
+  const TimePoint asked = core_->scheduler().now();
+  source_->submit(std::move(request), limits::io_deadline_default,
+                  [core = core_, slow = slow_, asked](const IoReply& reply) {
+                    if (reply.ok && core->scheduler().now() - asked >= far) *slow = true;
+                  });
+}
+
+/// A link that is near may be slow all the same.
+void BlockPull::judge_link(Duration took, std::size_t bytes) {
+  const double seconds = std::chrono::duration<double>(took).count();
+  if (bytes >= limits::copy_chunk_bytes * chunks_parallel / 2 &&
+      static_cast<double>(bytes) < seconds * slow_bytes_per_s)
+    *slow_ = true;
+}
+
+Task<Result<>> BlockPull::fetch(std::vector<Extent> wanted) {
+  const std::vector<Extent> chunks = join_neighbours(wanted);
+  std::vector<Task<Fetched>> reads;
   for (const Extent& chunk : chunks) reads.push_back(read_source(chunk));
+  const TimePoint asked = core_->scheduler().now();
   auto replies = co_await gather(std::move(reads));
-  co_await hop(core_->scheduler());
+  const Duration took = core_->scheduler().now() - asked;
+  co_await hop(core_->background());
+  std::size_t bytes = 0;
+  for (const Fetched& fetched : replies) bytes += fetched.wire_bytes;
+  reply_.set_bytes_fetched(reply_.bytes_fetched() + bytes);
+  judge_link(took, bytes);
   for (std::size_t i = 0; i < chunks.size(); ++i) {
-    const IoReply& reply = replies[i];
+    const IoReply& reply = replies[i].reply;
     if (!reply.ok && reply.code == Code::corrupt && request_.damage_too()) {
       auto done = co_await fetch_units(chunks[i]);
       if (!done.ok()) co_return done;
@@ -260,9 +379,9 @@ Task<Result<>> BlockPull::fetch(std::vector<Extent> chunks) {
     const std::uint32_t length = chunks[i].end_bytes - chunks[i].begin_bytes;
     if (reply.data.size() != length)
       co_return from_source(Code::corrupt, "its data is not as long as was asked for");
+    if (source_extents_ && all_zeros(reply.data)) continue;  // as it was here
     auto done = put(chunks[i], reply.data);
     if (!done.ok()) co_return done.error();
-    reply_.set_bytes_fetched(reply_.bytes_fetched() + length);
   }
   co_return Unit{};
 }
@@ -272,8 +391,10 @@ Task<Result<>> BlockPull::fetch_units(Extent chunk) {
   for (std::uint32_t at = chunk.begin_bytes; at < chunk.end_bytes;) {
     const Extent unit{at, std::min(chunk.end_bytes, at + BlockStore::unit_bytes)};
     at = unit.end_bytes;
-    const IoReply reply = co_await read_source(unit);
-    co_await hop(core_->scheduler());
+    const Fetched fetched = co_await read_source(unit);
+    const IoReply& reply = fetched.reply;
+    co_await hop(core_->background());
+    reply_.set_bytes_fetched(reply_.bytes_fetched() + fetched.wire_bytes);
     if (!reply.ok && reply.code != Code::corrupt) co_return from_source(reply.code, reply.what);
     auto done = reply.ok ? put(unit, reply.data) : give_up(unit);
     if (!done.ok()) co_return done;
@@ -323,9 +444,36 @@ Task<void> BlockPull::pace() {
 
 }  // namespace
 
+bool NodeCore::begin_copy() {
+  if (copies_.fetch_add(1) < limits::node_copies_max) return true;
+  end_copy();
+  return false;
+}
+
+bool NodeCore::line_up_for_copy() {
+  if (copies_lined_up_.fetch_add(1) < limits::node_copies_waiting_max) return true;
+  leave_copy_line();
+  return false;
+}
+
 Task<Result<pb::PullReply>> pull_block(std::shared_ptr<NodeCore> core, pb::PullRequest request) {
-  BlockPull pull(std::move(core), std::move(request));
-  co_return co_await pull.run();
+  const TimePoint give_up = core->scheduler().now() + limits::copy_deadline / 2;
+  const Error busy{Code::busy, "the node is busy with other copies"};
+  if (!core->line_up_for_copy()) co_return busy;
+  bool begun = core->begin_copy();
+  while (!begun && !core->closed() && core->scheduler().now() < give_up) {
+    co_await sleep_for(core->scheduler(), turn_pause);
+    begun = core->begin_copy();
+  }
+  core->leave_copy_line();
+  if (!begun) co_return busy;
+  Result<pb::PullReply> done = Error{Code::shut_down, ""};
+  {
+    BlockPull pull(core, std::move(request));
+    done = co_await pull.run();
+  }
+  core->end_copy();
+  co_return done;
 }
 
 }  // namespace ukai

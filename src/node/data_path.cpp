@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "base/mutation.h"
 #include "node/node_core.h"
+#include "node/packing.h"
+#include "ukai/extent_list.h"
 #include "ukai/limits.h"
 
 namespace ukai {
@@ -20,6 +22,7 @@ bool mutates(IoOp op) { return op == IoOp::write || op == IoOp::zero; }
 Result<> check_shape(const IoRequest& request) {
   switch (request.op) {
     case IoOp::read:
+    case IoOp::read_packed:
     case IoOp::check:
       if (request.length_bytes > limits::io_bytes_max)
         return Error{Code::invalid, fmt::format("reading {} bytes is over the limit of {}",
@@ -45,10 +48,6 @@ Result<> check_shape(const IoRequest& request) {
 
 BlockKey key_of(const IoRequest& request) {
   return {request.disk, request.block, request.generation};
-}
-
-void put_u32(std::string& out, std::uint32_t value) {
-  for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<char>(value >> shift));
 }
 
 }  // namespace
@@ -77,6 +76,12 @@ std::optional<IoReply> NodeCore::handle(const IoRequest& request, bool inline_on
   auto range = disk->check_range(request.block, request.offset_bytes, length);
   if (!range.ok()) return IoReply::failed(range.error());
   if (request.op == IoOp::read) return read(*disk, request, inline_only);
+  if (request.op == IoOp::read_packed) {
+    if (inline_only) return std::nullopt;  // it takes a while
+    auto reply = read(*disk, request, false);
+    if (reply && reply->ok) reply->data = pack(reply->data);
+    return reply;
+  }
   if (mutates(request.op)) return change(*disk, request, inline_only);
   if (inline_only) return std::nullopt;
   if (request.op == IoOp::check) return check(*disk, request);
@@ -106,6 +111,8 @@ std::optional<IoReply> NodeCore::change(DiskState& disk, const IoRequest& reques
                                         bool inline_only) {
   auto mask = disk.check_mask(request.missing_mask);
   if (!mask.ok()) return IoReply::failed(mask.error());
+  auto wanted = disk.check_retired(request.block, request.sequence);
+  if (!wanted.ok()) return IoReply::failed(wanted.error());
   const std::uint64_t head = disk.generation.load();
   if (raw(request.generation) < head)
     return IoReply::failed(
@@ -178,13 +185,8 @@ IoReply NodeCore::list_reply(DiskState& disk, const Result<std::vector<Extent>>&
     complain(disk, found.error());
     return IoReply::failed(found.error());
   }
-  std::string bytes;
-  for (const Extent& extent : *found) {
-    put_u32(bytes, extent.begin_bytes);
-    put_u32(bytes, extent.end_bytes);
-  }
   IoReply reply;
-  reply.data = Payload(Bytes::copy_of(bytes));
+  reply.data = encode_extents(*found);
   return reply;
 }
 

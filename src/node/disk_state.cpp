@@ -58,6 +58,15 @@ void TornVersions::end_work() {
   working_ = false;
 }
 
+Result<> DiskState::check_retired(BlockIndex block, Sequence sequence) const {
+  for (const RetiredBlocks& gone : retired) {
+    if (!gone.blocks.contains(block) || sequence > gone.up_to) continue;
+    return Error{Code::stale,
+                 fmt::format("{}: block {} has been deleted here", text(), raw(block))};
+  }
+  return {};
+}
+
 std::string DiskState::text() const { return "disk " + (name.empty() ? id.to_string() : name); }
 
 Result<> DiskState::check(Epoch epoch, Session session) const {

@@ -38,6 +38,13 @@ class TornVersions {
   bool working_ = false;   // by mutex_
 };
 
+/// Blocks that have been deleted under the present session: what it sent before is late, and must
+/// not bring them back.
+struct RetiredBlocks {
+  BlockRange blocks;
+  Sequence up_to{};
+};
+
 /// One disk as this node serves it: its session, what it has logged, the copies under way.
 ///
 /// Members marked "by gate" are read while it is held shared, and changed while it is held
@@ -57,6 +64,8 @@ struct DiskState {
                        std::uint64_t length_bytes) const;
   /// invalid: names members that the session does not have.
   Result<> check_mask(std::uint64_t missing_mask) const;
+  /// stale: the change was sent before the block was deleted here.
+  Result<> check_retired(BlockIndex block, Sequence sequence) const;
   std::string text() const;  ///< for messages
 
   // -- the caller holds gate exclusively
@@ -79,6 +88,7 @@ struct DiskState {
   std::string name;
   Geometry geometry;
   std::size_t members = 0;
+  std::vector<RetiredBlocks> retired;
 
   std::atomic<bool> stopped{false};                ///< a flush has failed; until the next fence
   std::atomic<std::uint64_t> generation{0};        ///< largest that was seen

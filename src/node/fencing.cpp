@@ -100,6 +100,7 @@ Result<pb::FenceReply> NodeCore::fence_locked(const DiskRef& disk_ref,
   record.session = session;
   record.generation = std::max(before.generation, Generation{request.generation()});
   record.boot_id = options_.boot_id;
+  record.left = false;
   if (rebooted && (disk.log.counts().active > 0 || before.flush_failed)) record.crashed = true;
   if (!request.survey()) {
     if (parse_disk_name(request.disk_name())) record.name = request.disk_name();
@@ -111,6 +112,7 @@ Result<pb::FenceReply> NodeCore::fence_locked(const DiskRef& disk_ref,
   if (!saved.ok()) return saved.error();
 
   disk.copies.reset();
+  disk.retired.clear();
   pb::FenceReply reply = fence_reply(record, before.epoch);
   if (request.survey()) {
     for (const std::string& member : disk.log.accused()) reply.add_accused(member);

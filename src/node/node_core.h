@@ -37,6 +37,9 @@ class NodeCore : public std::enable_shared_from_this<NodeCore> {
   // held.cpp
   Result<pb::HeldReply> held(const pb::HeldRequest& request);
   Result<> delete_disk(DiskId id);
+  Result<> delete_blocks(const pb::TrashRecord& order);
+  std::vector<DiskId> left_disks();
+  Result<> delete_left(DiskId id);
 
   // torn.cpp
   /// As the store's read. What does not fit in a version that a crash may have torn is accepted.
@@ -49,6 +52,13 @@ class NodeCore : public std::enable_shared_from_this<NodeCore> {
   /// Ends copies at their next step; returns when none is inside a step.
   void close();
   bool closed() const { return closed_.load(); }
+  /// One more copy to this node; false: there are as many as it takes at a time. Whoever has begun
+  /// one ends it.
+  bool begin_copy();
+  /// Before that: each who waits keeps a thread of the control server. false: enough do.
+  bool line_up_for_copy();
+  void leave_copy_line() { copies_lined_up_.fetch_sub(1); }
+  void end_copy() { copies_.fetch_sub(1); }
 
   // -- for copies
   using DiskRef = std::shared_ptr<DiskState>;  // shared: requests in flight outlive a deletion
@@ -60,6 +70,7 @@ class NodeCore : public std::enable_shared_from_this<NodeCore> {
   Result<Admitted> admit(const pb::SessionRef& ref);
   BlockStore& store() { return store_; }
   Scheduler& scheduler() { return scheduler_; }
+  Scheduler& background() { return options_.background ? *options_.background : scheduler_; }
   const StorageNodeOptions& options() const { return options_; }
   /// One line in the log for what only an operator can mend, at most one a second and disk.
   void complain(DiskState& disk, const Error& error);
@@ -79,6 +90,7 @@ class NodeCore : public std::enable_shared_from_this<NodeCore> {
 
   DiskRef find(DiskId id);
   DiskRef find_or_add(DiskId id);
+  Result<> remove(const DiskRef& disk);
   static Error not_served(DiskId id);
 
   std::optional<IoReply> read(DiskState& disk, const IoRequest& request, bool inline_only);
@@ -115,6 +127,8 @@ class NodeCore : public std::enable_shared_from_this<NodeCore> {
   const StorageNodeOptions options_;
   Counters counters_;
   std::atomic<bool> closed_{false};
+  std::atomic<std::size_t> copies_{0};
+  std::atomic<std::size_t> copies_lined_up_{0};
 
   std::mutex scrub_mutex_;
   Scrub scrub_;  // by scrub_mutex_

@@ -33,6 +33,7 @@ Result<SessionRecord> SessionRecord::decode(std::string_view text, std::string_v
   out.boot_id = *boot_id;
   out.crashed = *crashed != 0;
   out.flush_failed = *flush_failed != 0;
+  if (auto left = record->number("left"); left.ok()) out.left = *left != 0;
   if (auto name = record->text("name"); name.ok()) out.name = *name;
   if (auto size = record->number("size"); size.ok()) out.size_bytes = *size;
   if (auto members = record->text("members"); members.ok()) {
@@ -50,6 +51,7 @@ std::string SessionRecord::encode() const {
       .add("boot_id", boot_id)
       .add("crashed", crashed ? 1 : 0)
       .add("flush_failed", flush_failed ? 1 : 0);
+  if (left) record.add("left", 1);
   if (size_bytes != 0) {
     record.add("name", name).add("size", size_bytes);
     record.add("members", fmt::format("{}", fmt::join(members, " ")));

@@ -18,6 +18,9 @@ struct SessionRecord {
   bool crashed = false;       ///< the machine crashed with active blocks; until they are cleaned
   bool flush_failed = false;  ///< on this boot: the page cache may hold what the medium lacks
 
+  /// All blocks here have lost their location, and no holder has come since.
+  bool left = false;
+
   // What the holder said of the disk; for the day when the metadata are lost. Files of older
   // versions lack it.
   std::string name;

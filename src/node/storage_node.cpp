@@ -42,6 +42,14 @@ Result<pb::DiskUsageReply> StorageNode::disk_usage(const pb::DiskUsageRequest& r
   return core_->disk_usage(request);
 }
 
+Result<> StorageNode::delete_blocks(const pb::TrashRecord& order) {
+  return core_->delete_blocks(order);
+}
+
+std::vector<DiskId> StorageNode::left_disks() { return core_->left_disks(); }
+
+Result<> StorageNode::delete_left(DiskId disk) { return core_->delete_left(disk); }
+
 std::uint64_t StorageNode::scrub_step() { return core_->scrub_step(); }
 
 pb::HealthReply StorageNode::health() { return core_->health(); }

@@ -87,12 +87,83 @@ Result<> NodeCore::delete_disk(DiskId id) {
   const DiskRef disk = find(id);
   if (!disk) return store_.delete_disk(id);
   const std::unique_lock pass(disk->gate);
+  return remove(disk);
+}
+
+/// The caller holds its gate exclusively.
+Result<> NodeCore::remove(const DiskRef& disk) {
   disk->deleted = true;
-  auto removed = store_.delete_disk(id);
+  auto removed = store_.delete_disk(disk->id);
   if (!removed.ok()) return removed;  // not served any more; the order stands and is tried again
   const std::unique_lock lock(disks_mutex_);
-  disks_.erase(id);
+  disks_.erase(disk->id);
   return {};
+}
+
+Result<> NodeCore::delete_blocks(const pb::TrashRecord& order) {
+  auto id = DiskId::parse(order.disk_id());
+  if (!id.ok()) return id.error();
+  const DiskRef disk = find_or_add(*id);
+  const std::unique_lock pass(disk->gate);
+  if (disk->deleted) return {};
+  auto loaded = disk->load_session();
+  if (!loaded.ok()) return loaded;
+  const std::uint64_t epoch = raw(disk->record.epoch);
+  if (!order.released() && epoch <= order.epoch()) {
+    return Error{Code::busy, "the lease under which the blocks went may still read them"};
+  }
+  if (epoch <= order.epoch()) {
+    // Without a word of the holder's, nothing of this session is wanted here any more.
+    const bool told = epoch == order.epoch() && order.sequence() > 0;
+    const Sequence last{told ? order.sequence() : UINT64_MAX};
+    for (const pb::TrashBlocks& blocks : order.blocks())
+      disk->retired.push_back({{BlockIndex{blocks.begin()}, BlockIndex{blocks.end()}}, last});
+  }
+  auto held = store_.holding(*id);
+  if (held.failed_with(Code::not_found)) return {};
+  if (!held.ok()) return held.error();
+  for (const BlockKey& key : held->blocks) {
+    const bool ordered = std::any_of(
+        order.blocks().begin(), order.blocks().end(), [&](const pb::TrashBlocks& blocks) {
+          return blocks.begin() <= raw(key.block) && raw(key.block) < blocks.end();
+        });
+    if (!ordered) continue;
+    auto removed = store_.zero(key, 0, held->block_size_bytes);
+    if (!removed.ok()) return removed;
+  }
+  auto flushed = store_.flush(*id);
+  if (!flushed.ok()) return flushed;
+  auto usage = store_.usage(*id);
+  if (!usage.ok() || usage->blocks > 0) return {};
+  SessionRecord record = disk->record;
+  record.left = true;
+  return disk->save_session(record);
+}
+
+std::vector<DiskId> NodeCore::left_disks() {
+  std::vector<DiskId> out;
+  auto disks = store_.disks();
+  if (!disks.ok()) return out;
+  for (const DiskId& id : *disks) {
+    const DiskRef disk = find_or_add(id);
+    const std::unique_lock pass(disk->gate);
+    if (disk->load_session().ok() && disk->record.left) out.push_back(id);
+  }
+  return out;
+}
+
+Result<> NodeCore::delete_left(DiskId id) {
+  const DiskRef disk = find(id);
+  if (!disk) return {};
+  const std::unique_lock pass(disk->gate);
+  auto loaded = disk->load_session();
+  if (!loaded.ok()) return loaded;
+  auto usage = store_.usage(id);
+  if (!usage.ok()) return usage.error();
+  if (!disk->record.left || usage->blocks > 0) {
+    return Error{Code::busy, fmt::format("disk {} is in use here", id.to_string())};
+  }
+  return remove(disk);
 }
 
 void NodeCore::close() {

@@ -25,8 +25,10 @@ namespace {
 
 // A round trip of more than this says something about the bandwidth, not the distance.
 constexpr std::uint32_t small_request_bytes_max = 16U << 10;
-// The smoothed latency moves by an eighth of the difference, as TCP's does.
-constexpr int latency_weight = 8;
+// The smoothed latency moves by an eighth of the difference, as TCP's does; down by a half, because
+// a short round trip is the distance and a long one may be the queue.
+constexpr int slower_weight = 8;
+constexpr int faster_weight = 2;
 
 bool is_small(const IoRequest& request) {
   return (request.op == IoOp::read || request.op == IoOp::ping) &&
@@ -74,6 +76,7 @@ class DataClient::Core : public std::enable_shared_from_this<Core> {
   void sent(Call& call, bool ok);
   std::optional<Error> cannot_take() const;
   bool next_batch(Call& call);
+  void note_latency(Duration sample);
   void arm_sweep();
   void sweep();
   void report();
@@ -99,6 +102,7 @@ class DataClient::Core : public std::enable_shared_from_this<Core> {
   std::optional<Scheduler::TimerId> pause_timer_;
   std::minstd_rand jitter_;
   Duration latency_{};
+  bool connected_anew_ = true;  ///< perhaps another way: what was measured before does not count
   std::string last_error_ = "not connected yet";
 };
 
@@ -209,6 +213,7 @@ void DataClient::Core::established(Call& call) {
     std::lock_guard lock(mutex_);
     if (call_ != &call) return;
     state_ = State::connected;
+    connected_anew_ = true;
     pause_ = limits::reconnect_backoff_min;
     last_error_.clear();
     write = next_batch(call);
@@ -345,15 +350,18 @@ void DataClient::Core::received(Call& call, const Payload& message) {
     for (ReplyFrame& frame : *frames) {
       auto request = in_flight_.take(frame.id);
       if (!request) continue;  // its deadline was earlier
-      if (request->small) {
-        const Duration sample = now - request->sent;
-        latency_ =
-            latency_ == Duration{} ? sample : latency_ + (sample - latency_) / latency_weight;
-      }
+      if (request->small) note_latency(now - request->sent);
       answered.emplace_back(std::move(request->done), std::move(frame.reply));
     }
   }
   for (auto& [done, reply] : answered) done(std::move(reply));
+}
+
+/// Under mutex_.
+void DataClient::Core::note_latency(Duration sample) {
+  const int weight = sample < latency_ ? faster_weight : slower_weight;
+  latency_ = connected_anew_ ? sample : latency_ + (sample - latency_) / weight;
+  connected_anew_ = false;
 }
 
 /// Under mutex_.

@@ -26,7 +26,8 @@ namespace {
 
 /// What a request makes us hold: what came with it, or what goes back.
 std::size_t held_bytes(const IoRequest& request) {
-  const bool reads = request.op == IoOp::read || request.op == IoOp::read_disk;
+  const bool reads =
+      request.op == IoOp::read || request.op == IoOp::read_packed || request.op == IoOp::read_disk;
   return reads ? request.length_bytes : request.data.size();
 }
 

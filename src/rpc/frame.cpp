@@ -226,7 +226,7 @@ Result<std::vector<Header>> take_headers(Cursor& cursor, std::uint32_t magic) {
 
 Result<> check(const RequestHeader& header) {
   if (header.op < static_cast<std::uint8_t>(IoOp::read) ||
-      header.op > static_cast<std::uint8_t>(IoOp::check)) {
+      header.op > static_cast<std::uint8_t>(IoOp::read_packed)) {
     return malformed(fmt::format("unknown operation {}", header.op));
   }
   if (header.zero != decltype(header.zero){}) return malformed("reserved bytes are not zero");
@@ -236,7 +236,8 @@ Result<> check(const RequestHeader& header) {
     return malformed(
         fmt::format("operation {} with {} payload bytes", header.op, header.payload_bytes));
   }
-  const bool moves_data = op == IoOp::read || op == IoOp::write || op == IoOp::read_disk;
+  const bool moves_data =
+      op == IoOp::read || op == IoOp::write || op == IoOp::read_disk || op == IoOp::read_packed;
   if (moves_data && header.length_bytes > limits::frame_bytes_max) {
     return malformed(fmt::format("length of {} bytes", header.length_bytes));
   }

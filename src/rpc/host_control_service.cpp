@@ -7,8 +7,6 @@
 namespace ukai {
 namespace {
 
-void merge(pb::SyncProgress& waiting, const pb::SyncProgress& newer) { waiting = newer; }
-
 void merge(pb::ScrubProgress& waiting, const pb::ScrubProgress& newer) { waiting = newer; }
 
 void merge(pb::VerifyProgress& waiting, const pb::VerifyProgress& newer) {
@@ -92,12 +90,6 @@ class HostControlService final : public pb::HostControl::Service {
                           pb::HostStatusReply* reply) override {
     return serve_call(*context, identities_, *reply,
                       [&] { return wait_for_caller(*context, disks_.host_status()); });
-  }
-
-  grpc::Status SyncDisk(grpc::ServerContext* context, const pb::SyncDiskRequest* request,
-                        grpc::ServerWriter<pb::SyncProgress>* writer) override {
-    return stream(*context, *writer,
-                  [&](auto progress) { return disks_.sync_disk(*request, std::move(progress)); });
   }
 
   grpc::Status VerifyDisk(grpc::ServerContext* context, const pb::VerifyDiskRequest* request,

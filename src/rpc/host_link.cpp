@@ -39,12 +39,6 @@ Task<Result<pb::HostStatusReply>> HostLink::host_status() {
                              limits::control_deadline);
 }
 
-Task<Result<>> HostLink::sync_disk(pb::SyncDiskRequest request,
-                                   std::function<bool(const pb::SyncProgress&)> progress) {
-  return impl_->control.listen(&HostStub::PrepareAsyncSyncDisk, std::move(request),
-                               std::move(progress));
-}
-
 Task<Result<>> HostLink::verify_disk(pb::VerifyDiskRequest request,
                                      std::function<bool(const pb::VerifyProgress&)> progress) {
   return impl_->control.listen(&HostStub::PrepareAsyncVerifyDisk, std::move(request),

@@ -31,8 +31,6 @@ class HostLink {
   Task<Result<pb::HostStatusReply>> host_status();
   /// No deadline: these take what they take. `progress` must not block, and returns false to stop
   /// the work; the task then fails with unreachable.
-  Task<Result<>> sync_disk(pb::SyncDiskRequest request,
-                           std::function<bool(const pb::SyncProgress&)> progress);
   Task<Result<>> verify_disk(pb::VerifyDiskRequest request,
                              std::function<bool(const pb::VerifyProgress&)> progress);
   Task<Result<>> scrub_disk(pb::ScrubDiskRequest request,

@@ -2,15 +2,30 @@
 #include "rpc/io_handlers.h"
 
 namespace ukai {
+namespace {
+
+/// No guest waits for it. (Pings without a session measure the way, and nothing else.)
+bool is_copying(const IoRequest& request) {
+  return request.session == Session{0} && request.op != IoOp::ping;
+}
+
+}  // namespace
 
 std::optional<IoReply> NodeIoHandler::answer_now(const IoRequest& request) {
+  if (is_copying(request)) return std::nullopt;
   return node_.handle(request, true);
 }
 
 void NodeIoHandler::start(IoRequest request, Done done) {
-  pool_.post([this, request = std::move(request), done = std::move(done)] {
+  const bool copying = is_copying(request);
+  auto work = [this, request = std::move(request), done = std::move(done)] {
     done(*node_.handle(request, false));
-  });
+  };
+  if (copying) {
+    background_.post(std::move(work));
+  } else {
+    pool_.post(std::move(work));
+  }
 }
 
 std::optional<IoReply> HostIoHandler::answer_now(const IoRequest& /*request*/) {

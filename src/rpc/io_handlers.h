@@ -4,20 +4,25 @@
 #include "rpc/io_handler.h"
 #include "rpc/worker_pool.h"
 #include "ukai/host_disks.h"
+#include "ukai/scheduler.h"
 #include "ukai/storage_node.h"
 
 namespace ukai {
 
 /// Requests to a storage node: at once when the node can do without its device, else by `pool`.
+/// What other nodes read for their copies is done in `background`; of these, some may be dropped
+/// with it.
 class NodeIoHandler final : public IoHandler {
  public:
-  NodeIoHandler(StorageNode& node, WorkerPool& pool) : node_(node), pool_(pool) {}
+  NodeIoHandler(StorageNode& node, WorkerPool& pool, Scheduler& background)
+      : node_(node), pool_(pool), background_(background) {}
   std::optional<IoReply> answer_now(const IoRequest& request) override;
   void start(IoRequest request, Done done) override;
 
  private:
   StorageNode& node_;
   WorkerPool& pool_;
+  Scheduler& background_;
 };
 
 /// Requests of other hosts' readers.

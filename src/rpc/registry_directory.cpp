@@ -14,6 +14,13 @@
 namespace ukai {
 namespace {
 
+/// A round trip, whatever the answer is: a node knows of no such disk.
+void measure(NodeLink& link) {
+  IoRequest request;
+  request.op = IoOp::ping;
+  link.submit(std::move(request), limits::io_deadline_default, [](const IoReply&) {});
+}
+
 /// One subscriber. The mutex is held while it is told, so that nothing starts after it has left;
 /// recursive, because it may leave while it is being told.
 struct Listener {
@@ -67,6 +74,7 @@ class RegistryDirectory::State : public std::enable_shared_from_this<State> {
   void forget_all_but(const std::set<NodeId>& present);
   void make_link(const NodeId& id, const pb::NodeRecord& record, Known& known);
   void notify(const NodeId& node);
+  void measure_all();
 
   // Constant after construction.
   Catalog& catalog_;
@@ -83,6 +91,7 @@ class RegistryDirectory::State : public std::enable_shared_from_this<State> {
   bool running_ = false;
   bool stopping_ = false;
   std::vector<std::shared_ptr<Listener>> listeners_;
+  std::optional<Scheduler::TimerId> measure_timer_;
 };
 
 Task<Result<>> RegistryDirectory::State::start() {
@@ -98,6 +107,7 @@ Task<Result<>> RegistryDirectory::State::start() {
   Stale everything;
   everything.all = true;
   auto read = co_await refresh(std::move(everything));
+  measure_all();
   bool more = false;
   {
     std::lock_guard lock(mutex_);
@@ -115,6 +125,7 @@ void RegistryDirectory::State::stop() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
+    if (measure_timer_) scheduler_.cancel(*measure_timer_);
     nodes_watch = std::move(nodes_watch_);
     nodes.swap(nodes_);
   }
@@ -314,6 +325,21 @@ void RegistryDirectory::State::notify(const NodeId& node) {
       if (changed) changed(node);
     });
   }
+}
+
+void RegistryDirectory::State::measure_all() {
+  std::vector<std::shared_ptr<GrpcNodeLink>> links;
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    for (const auto& [id, known] : nodes_) {
+      if (known.remote != nullptr && known.entry.alive) links.push_back(known.remote);
+    }
+    measure_timer_ = scheduler_.after(limits::distance_interval, [weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->measure_all();
+    });
+  }
+  for (const auto& link : links) measure(*link);
 }
 
 RegistryDirectory::RegistryDirectory(Catalog& catalog, Scheduler& scheduler, Transport& transport,

@@ -16,9 +16,10 @@ struct LocalNode {
   std::shared_ptr<NodeLink> link;  ///< nullptr: there is none
 };
 
-/// NodeDirectory that follows the registry in the coordination service. A node that anybody has
-/// asked for is connected to from then on, whether or not it is alive; a node that has moved gets a
-/// new link.
+/// NodeDirectory that follows the registry in the coordination service. Nodes that run are
+/// connected to, and measured every limits::distance_interval, whoever uses them; a node that
+/// anybody has asked for stays so, whether or not it is alive; a node that has moved gets a new
+/// link.
 ///
 /// While the registry cannot be read, what was known last stays.
 /// Threads: safe from any; the destructor must not run on a scheduler thread. Everything passed in

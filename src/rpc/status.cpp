@@ -40,13 +40,6 @@ const Row& row_of(Code code) {
   return *std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.code == code; });
 }
 
-std::optional<Code> code_named(std::string_view name) {
-  for (const Row& row : rows) {
-    if (to_string(row.code) == name) return row.code;
-  }
-  return std::nullopt;
-}
-
 std::string first_line(const std::string& text) {
   return text.substr(0, std::min(text.find('\n'), transport_text_chars_max));
 }

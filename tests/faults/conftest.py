@@ -2,24 +2,22 @@
 """Clusters, loads and the table of the longest I/Os; `--long` for the long forms."""
 from __future__ import annotations
 
-import itertools
-import shutil
-import sys
-import tempfile
-import threading
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
 
 from cluster import Cluster
+from cluster_fixtures import add_logs, end_cluster, make_cluster, name, new_cluster, watched
 from load import Load
 from oracles import HonestStatus
 
+__all__ = ["name", "new_cluster"]  # fixtures
+
 TEST_SECONDS = 120
 LONG_TEST_SECONDS = 1800
+LOG_LINES = 25
 SHARED = ("--nodes", "3", "--hosts", "2")
-_numbers = itertools.count(1)
 _shared: list[Cluster] = []
 _longest: list[tuple[str, float]] = []
 _failed = pytest.StashKey[bool]()
@@ -34,15 +32,6 @@ def long(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--long"))
 
 
-def _new_cluster(*options: str) -> Cluster:
-    return Cluster(Path(tempfile.mkdtemp(prefix="ukai-faults-")), *options)
-
-
-def _end(cluster: Cluster) -> None:
-    cluster.end()
-    shutil.rmtree(cluster.folder)
-
-
 def _all_run(cluster: Cluster) -> bool:
     return {daemon["state"] for daemon in cluster.daemons().values()} == {"running"}
 
@@ -52,32 +41,13 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """Three nodes and two hosts, all running. After a test that failed or left somebody dead, the
     next gets new ones."""
     if _shared and not _all_run(_shared[0]):
-        _end(_shared.pop())  # a test that failed in another cluster has ended the hosts of all
+        # A test that failed in another cluster has ended the hosts of all.
+        end_cluster(_shared.pop())
     if not _shared:
-        _shared.append(_new_cluster(*SHARED))
+        _shared.append(make_cluster(*SHARED))
     yield _shared[0]
     if request.node.stash.get(_failed, False) or not _all_run(_shared[0]):
-        _end(_shared.pop())
-
-
-@pytest.fixture
-def new_cluster() -> Iterator[Callable[..., Cluster]]:
-    """Makes clusters of any shape for one test."""
-    made: list[Cluster] = []
-
-    def make(*options: str) -> Cluster:
-        made.append(_new_cluster(*options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        _end(one)
-
-
-@pytest.fixture
-def name() -> str:
-    """A disk name that no other test has."""
-    return f"disk-{next(_numbers)}"
+        end_cluster(_shared.pop())
 
 
 @pytest.fixture
@@ -115,30 +85,15 @@ def honest() -> Iterator[Callable[[Cluster, str], HonestStatus]]:
 
 @pytest.fixture(autouse=True)
 def watchdog(request: pytest.FixtureRequest, long: bool) -> Iterator[None]:
-    """I/O on a mount that no longer answers cannot be interrupted: end its ukaid instead."""
-    seconds = LONG_TEST_SECONDS if long else TEST_SECONDS
-
-    def bark() -> None:
-        print(f"{request.node.name}: still running after {seconds} s", file=sys.stderr)
-        for one in Cluster.live:
-            one.abort()
-
-    timer = threading.Timer(seconds, bark)
-    timer.start()
-    yield
-    timer.cancel()
+    with watched(request.node.name, LONG_TEST_SECONDS if long else TEST_SECONDS):
+        yield
 
 
 def pytest_exception_interact(node: pytest.Item, report: object) -> None:
-    """Puts the ends of the daemons' logs behind a failed test; its cluster is not used again."""
+    """A cluster in which a test failed is not used again."""
     node.stash[_failed] = True
-    if not isinstance(report, pytest.TestReport):
-        return
-    for one in Cluster.live:
-        for log in sorted(one.folder.glob("*/log")):
-            if not log.parent.name.startswith("zk"):
-                tail = log.read_text(errors="replace").splitlines()[-25:]
-                report.sections.append((f"end of {log}", "\n".join(tail)))
+    if isinstance(report, pytest.TestReport):
+        add_logs(report, LOG_LINES)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -150,4 +105,4 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 def pytest_sessionfinish() -> None:
     while _shared:
-        _end(_shared.pop())
+        end_cluster(_shared.pop())

@@ -148,6 +148,7 @@ def test_f11_overlapping_outages_cost_no_full_copy(cluster: Cluster, name: str) 
     space_is_accounted_for(cluster)
 
 
+@pytest.mark.alone
 def test_f14_a_node_is_stuck(cluster: Cluster, name: str, load: NewLoad, honest: Honest,
                              long: bool) -> None:
     file = cluster.create(name, "32MiB", "n1,n2", *BLOCKS)

@@ -25,7 +25,7 @@ LONG_OPERATIONS = 1_000_000
 SHORT_SECONDS = 8.0
 THREADS = 4
 NODE_METHODS = ("Fence", "DirtyList", "Clean", "SetMissing", "Pull", "Hash", "DiskUsage")
-HOST_METHODS = ("ChangeDisk", "YieldLease", "DiskStatus", "SyncDisk", "VerifyDisk")
+HOST_METHODS = ("ChangeDisk", "YieldLease", "DiskStatus", "ScrubDisk", "VerifyDisk")
 STRANGERS = 8  # at the same time
 EVIL = b"never to be written "
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import time
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Callable
 
 import pytest
 
-from cluster import DEVCLUSTER, Cluster, binary, run, wait_until
+from cluster import Cluster, wait_until
 from files import MIB, pattern, read_at, write_at
 from load import Load
 from oracles import HonestStatus, locations, replicas_are_equal, space_is_accounted_for
+from preloads import start_with
 
 NewLoad = Callable[..., Load]
 NewCluster = Callable[..., Cluster]
@@ -148,18 +148,9 @@ def test_f20_guest_io_never_stops_without_a_quorum(new_cluster: NewCluster, name
 
 def start_with_a_clock(cluster: Cluster, daemon: str, clock: Path) -> None:
     """libfaketime: its wall clock is what the file says, its monotonic clock the machine's."""
-    folder = clock.parent / "bin"
-    folder.mkdir(exist_ok=True)
-    for program in ("ukaid", "ukainode"):  # devcluster itself keeps its clock
-        wrapper = folder / program
-        wrapper.write_text(f"#!/bin/sh\nexport LD_PRELOAD={LIBFAKETIME}\n"
-                           f"exec {binary(program)} \"$@\"\n")
-        wrapper.chmod(0o755)
-    cluster.kill(daemon)
-    run([str(DEVCLUSTER), "start", "--dir", str(cluster.folder), daemon],
-        env={**os.environ, "UKAI_BIN": str(folder), "FAKETIME_TIMESTAMP_FILE": str(clock),
-             "FAKETIME_NO_CACHE": "1", "DONT_FAKE_MONOTONIC": "1",
-             "FAKETIME_DONT_FAKE_MONOTONIC": "1"})
+    start_with(cluster, daemon, LIBFAKETIME, clock.parent / "bin",
+               {"FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
+                "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"})
 
 
 @pytest.mark.parametrize("jump", ["+1h", "-1h"])

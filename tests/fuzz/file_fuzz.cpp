@@ -10,6 +10,7 @@
 
 #include "check.h"
 #include "node/dirty_log.h"
+#include "node/packing.h"
 #include "node/session_record.h"
 #include "store/memory_block_store.h"
 #include "store/text_record.h"
@@ -60,6 +61,13 @@ void try_log(const std::string& content) {
   check(active == log.counts().active, "what is counted is what is listed");
 }
 
+/// What a peer answers to a read over a slow link.
+void try_packed(const std::string& packed, std::size_t length) {
+  auto data = unpack(Payload(Bytes::copy_of(packed)), length);
+  if (!data.ok()) return check_line(data.error().what);
+  check(data->size() == length, "it has the length that was asked for");
+}
+
 }  // namespace
 }  // namespace ukai::fuzz
 
@@ -78,5 +86,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   ukai::fuzz::try_text(text);
   ukai::fuzz::try_log(log);
+  ukai::fuzz::try_packed(rest, (data[0] >> 1) * std::size_t{1024});
   return 0;
 }

@@ -80,6 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::try_record<pb::NameRecord>(bytes);
   fuzz::try_record<pb::LeaseRecord>(bytes);
   fuzz::try_record<pb::TrashRecord>(bytes);
+  fuzz::try_record<pb::JobRecord>(bytes);
   const auto disk = fuzz::try_record<pb::DiskRecord>(bytes.substr(0, cut));
   if (disk) fuzz::use_disk(*disk, bytes.substr(cut));
   return 0;

@@ -38,13 +38,14 @@ def accelerator() -> str:
     return "kvm" if hardware and os.access("/dev/kvm", os.R_OK | os.W_OK) else "tcg"
 
 
-def command(kernel: Path, initramfs: Path, disk: Path, aio: str) -> list[str]:
+def command(kernel: Path, initramfs: Path, disk: Path, aio: str, append: str = "") -> list[str]:
+    """QEMU's; `append` goes to the guest's init."""
     drive = (f"file={str(disk).replace(',', ',,')},if=none,id=disk,format=raw,cache=none,"
              f"aio={aio},discard=unmap,detect-zeroes=unmap,werror=report,rerror=report")
     return [
         "qemu-system-x86_64", "-accel", accelerator(), "-m", "768", "-nographic", "-nodefaults",
         "-no-user-config", "-serial", "stdio", "-kernel", str(kernel), "-initrd", str(initramfs),
-        "-append", "console=ttyS0 quiet panic=-1 mitigations=off",
+        "-append", f"console=ttyS0 quiet panic=-1 mitigations=off {append}",
         "-drive", drive, "-device", "virtio-blk-pci,drive=disk",
     ]
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Sequence
 
 HERE = Path(__file__).resolve().parent
 PROGRAMS = ["/usr/bin/fio", "/usr/sbin/mkfs.ext4", "/usr/sbin/fsck.ext4", "/usr/sbin/fstrim"]
@@ -26,10 +27,10 @@ def _libraries(program: str) -> list[str]:
     return re.findall(r"(/\S+) \(0x", listing)
 
 
-def _module_files(version: str) -> list[str]:
+def _module_files(version: str, modules: list[str]) -> list[str]:
     """What insmod must load, in order; built-in modules need nothing."""
     files: list[str] = []
-    for module in MODULES:
+    for module in modules:
         shown = subprocess.run(
             ["modprobe", "--set-version", version, "--show-depends", module],
             capture_output=True, text=True, check=True).stdout
@@ -47,8 +48,9 @@ def _copy(source: str, root: Path) -> None:
     shutil.copymode(source, target)
 
 
-def build(folder: Path, fio_size: str) -> tuple[Path, Path]:
-    """Writes the initramfs into `folder`; returns (kernel, initramfs)."""
+def build(folder: Path, fio_size: str, modules: Sequence[str] = ()) -> tuple[Path, Path]:
+    """Writes the initramfs into `folder`; returns (kernel, initramfs). `modules`: more of the
+    kernel's than all guests need."""
     image = kernel()
     root = folder / "root"
     shutil.rmtree(root, ignore_errors=True)
@@ -59,10 +61,10 @@ def build(folder: Path, fio_size: str) -> tuple[Path, Path]:
         _copy(program, root)
         for library in _libraries(program):
             _copy(library, root)
-    modules = _module_files(image.name.removeprefix("vmlinuz-"))
-    for module in modules:
-        _copy(module, root)
-    (root / "modules.list").write_text("".join(f"{module}\n" for module in modules))
+    files = _module_files(image.name.removeprefix("vmlinuz-"), [*MODULES, *modules])
+    for file in files:
+        _copy(file, root)
+    (root / "modules.list").write_text("".join(f"{file}\n" for file in files))
     (root / "fio.size").write_text(f"{fio_size}\n")
     (root / "etc/mtab").symlink_to("/proc/mounts")
     shutil.copy(HERE / "init", root / "init")

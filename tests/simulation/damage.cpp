@@ -14,7 +14,7 @@ namespace ukai::sim {
 using namespace std::chrono_literals;
 
 void Run::damage_fault() {
-  if (!calm_down()) return;
+  if (!calm_down() || !all_is_good_again()) return;
   switch (world_.scheduler.below(4)) {
     case 0:
       return damage_at_rest();
@@ -30,6 +30,16 @@ bool Run::calm_down() {
   mend();
   guest_.touch_all();
   return until([&] { return quiet() && all_present(); }, 30s) && says_healthy();
+}
+
+/// What two failures at once have lost (a member was away just then) is good once it is written,
+/// and must not be expected of the next repair.
+bool Run::all_is_good_again() {
+  if (!world_.damaged) return true;
+  guest_.write_all();
+  until([&] { return quiet(); }, 30s);
+  scrub(false);
+  return !world_.damaged;
 }
 
 /// A bit turns in what the guest writes, or all of the data goes, as when a file is deleted, zeroed

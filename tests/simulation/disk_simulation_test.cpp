@@ -51,6 +51,10 @@ TEST(DiskSimulation, outlives_bad_disks_of_the_nodes) {
   expect_no_seed_fails(plans::bad_disks, 10);
 }
 
+TEST(DiskSimulation, moves_blocks_while_the_guest_goes_on) {
+  expect_no_seed_fails(plans::moves, 10);
+}
+
 TEST(DiskSimulation, never_returns_damage) { expect_no_seed_fails(plans::damages, 10); }
 
 TEST(DiskSimulation, outlives_a_bad_zookeeper) { expect_no_seed_fails(plans::bad_metadata, 10); }

@@ -8,6 +8,8 @@ namespace ukai::sim {
 using namespace std::chrono_literals;
 
 void Run::fault() {
+  if (plan_.moves) empty_trash(false);
+  if (plan_.moves && world_.scheduler.below(2) == 0) return move_some();
   if (plan_.damages && world_.scheduler.below(3) == 0) return damage_fault();
   switch (world_.scheduler.below(8)) {
     case 0:
@@ -190,6 +192,7 @@ void Run::isolated_power_cut() {
   const std::size_t node = any_node();
   work(10ms, 1ms);
   if (!all_present()) return;
+  if (plan_.moves && !all_in_sync_twice()) return;
   if (only_copy) {
     guest_.model().power_lost();
     ++world_.power_losses;

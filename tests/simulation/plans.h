@@ -17,6 +17,7 @@ inline constexpr Plan readers{.nodes = 2, .hosts = 2, .readers = true};
 inline constexpr Plan power{.nodes = 2, .power = true};
 inline constexpr Plan single_power{.nodes = 1, .replicas = 1, .power = true};
 inline constexpr Plan bad_disks{.nodes = 2, .bad_disks = true};
+inline constexpr Plan moves{.nodes = 3, .hosts = 2, .replicas = 2, .moves = true};
 inline constexpr Plan damages{.nodes = 2, .damages = true};
 inline constexpr Plan bad_metadata{.nodes = 2, .hosts = 2, .bad_metadata = true};
 inline constexpr Plan slow_healing{.nodes = 2, .rounds = 4, .heal_rate_bytes_per_s = 8U << 10};

@@ -13,7 +13,8 @@ Run::Run(std::uint64_t seed, const Plan& plan, bool trace)
               .nodes = plan.nodes,
               .hosts = plan.hosts,
               .heal_rate_bytes_per_s = plan.heal_rate_bytes_per_s,
-              .trace = trace}),
+              .trace = trace,
+              .jobs = plan.moves}),
       guest_(world_, DiskName("d"), block_bytes, blocks) {}
 
 std::vector<std::string> Run::play() {
@@ -50,6 +51,15 @@ void Run::create() {
   record.set_generation(1);
   for (const NodeId& node : placement.nodes) record.add_members()->set_node(node.str());
   map_ = make_map(geometry, placement);
+  // Orders to delete are left for nodes that are registered.
+  for (const auto& node : world_.nodes) {
+    pb::NodeRecord registered;
+    registered.set_id(node->id.str());
+    registered.set_store_id(node->id.str());
+    const auto known =
+        wait(world_.hosts[0]->catalog->register_node(std::move(registered), pb::NodeAlive()));
+    expect(known && known->ok(), "a node cannot be registered");
+  }
   const auto made = wait(world_.hosts[0]->catalog->create_disk(record, map_));
   expect(made && made->ok(), "the disk cannot be created");
 }
@@ -89,6 +99,7 @@ void Run::settle() {
   if (plan_.damages && guest_.is_open()) guest_.write_all();
   expect(until([&] { return quiet(); }, 60s), "a write never ended");
   if (plan_.damages) scrub(false);
+  if (plan_.moves) finish_moves();
   guest_.flush();
   guest_.read_all();
   expect(until([&] { return quiet(); }, 60s), "a read never ended");
@@ -105,10 +116,12 @@ void Run::settle() {
 /// When every replica has just been needed, and the status calls the disk healthy, it is. Nodes
 /// hold nothing that the map does not name, at any time.
 void Run::checkpoint(const std::string& when) {
+  if (plan_.moves && !refresh_map()) return;
   const std::string stray = stray_blocks();
   expect(stray.empty(), fmt::format("O5: {}, {}", stray, when));
   guest_.touch_all();
   if (!until([&] { return quiet(); }, 2s) || !says_healthy() || world_.damaged) return;
+  if (plan_.moves && (moving_ > 0 || !refresh_map())) return;
   const std::string unequal = unequal_replicas();
   expect(unequal.empty(), fmt::format("O6: said to be healthy, but {}, {}", unequal, when));
 }

@@ -21,6 +21,7 @@ struct Plan {
   bool readers = false;       ///< another host reads while the first one writes
   bool power = false;         ///< machines lose power at any time, alone or all at once
   bool bad_disks = false;     ///< nodes' disks fail, return damage, are full
+  bool moves = false;         ///< the operator moves blocks between nodes all the time
   bool damages = false;       ///< media rot: on one replica, at times on all
   bool bad_metadata = false;  ///< ZooKeeper hangs, loses answers, answers with the past
   std::uint64_t heal_rate_bytes_per_s = 0;
@@ -79,12 +80,26 @@ class Run {
   SimHost& host() { return *world_.hosts[host_]; }
   std::size_t any_node() { return world_.scheduler.below(plan_.nodes); }
 
+  // -- moves.cpp
+  void move_some();
+  void ask_for_job();
+  void cancel_a_job();
+  bool jobs_have_ended();
+  bool may_be_ordered_away(const SimNode& node, BlockIndex block);
+  bool orders_are_left();
+  void empty_trash(bool leases_are_over);
+  void clear_left(SimNode& node);
+  bool all_in_sync_twice();
+  bool refresh_map();
+  void finish_moves();
+
   // -- damage.cpp
   void damage_fault();
   void damage_one();
   void damage_at_rest();
   void damage_everywhere();
   bool calm_down();
+  bool all_is_good_again();
   void damage(SimNode& node, BlockIndex block, bool may_lose_all);
   void scrub(bool all_repaired);
   std::string damaged_blocks();
@@ -106,6 +121,8 @@ class Run {
   std::size_t host_ = 0;
   std::uint64_t size_bytes_ = blocks * block_bytes;
   std::uint64_t grown_ = 0;
+  std::uint64_t moved_ = 0;  ///< changes of locations that were made
+  int moving_ = 0;           ///< those under way
   std::vector<std::string> problems_;
 };
 

@@ -81,6 +81,8 @@ void World::add_host(const std::string& id) {
   DiskOptions of_disks = disk_options(id, cluster_id);
   of_disks.heal_rate_bytes_per_s = options_.heal_rate_bytes_per_s;
   host->disks = make_host_disks({*host->catalog, *host->directory, clock, *host->peers}, of_disks);
+  host->jobs = std::make_unique<JobStore>(*host->coordination, clock);
+  if (options_.jobs) host->disks->run_jobs();
   register_host(*host);
   host->registration = host->coordination->on_session([self = host.get()](SessionState state) {
     if (state == SessionState::connected) register_host(*self);

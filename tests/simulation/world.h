@@ -12,6 +12,7 @@
 #include "metadata/memory_coordination.h"
 #include "simulation/machine_clock.h"
 #include "store/memory_block_store.h"
+#include "ukai/job_store.h"
 #include "ukai/storage_node.h"
 
 namespace ukai::sim {
@@ -36,6 +37,7 @@ struct SimHost {
   std::unique_ptr<NodeDirectory> directory;
   std::unique_ptr<HostPeers> peers;
   std::unique_ptr<HostDisks> disks;
+  std::unique_ptr<JobStore> jobs;
   std::unique_ptr<Coordination::Watch> registration;  ///< says that it runs, in each session anew
 };
 
@@ -45,6 +47,7 @@ struct WorldOptions {
   std::size_t hosts = 1;
   std::uint64_t heal_rate_bytes_per_s = 0;
   bool trace = false;
+  bool jobs = false;  ///< hosts run them
 };
 
 /// A whole UKAI on one thread: hosts, nodes, metadata, and the network between them. Everything

@@ -18,6 +18,7 @@ _ukaictl_ask() {
 
 _ukaictl_disks() { _ukaictl_ask ls; }
 _ukaictl_nodes() { _ukaictl_ask node list | awk 'NR > 1 { print $1 }'; }
+_ukaictl_jobs() { _ukaictl_ask job list | awk 'NR > 1 { print $1 }'; }
 _ukaictl_hosts() { _ukaictl_ask host list | awk 'NR > 1 { print $1 }'; }
 
 # Finds the command that has been typed ("disk create"), and how many words without a dash follow it.
@@ -28,7 +29,7 @@ _ukaictl_command() {
     word=${COMP_WORDS[i]}
     case $word in
       --config | --metadata | --timeout | -o | --output | --size | --block-size | --location | \
-        --replicas | --meta | --allow | --deny | --blocks | --disk | --limit | --from | --cluster | -s | -b | -l | -e)
+        --replicas | --meta | --allow | --deny | --blocks | --disk | --limit | --from | --to | --rate | --cluster | -s | -b | -l | -e)
         ((++i))
         continue
         ;;
@@ -41,7 +42,7 @@ _ukaictl_command() {
     if [[ -z $command ]]; then
       command=$word
     elif [[ $command == disk || $command == node || $command == host || $command == lease ||
-      $command == metadata ]]; then
+      $command == metadata || $command == location || $command == job ]]; then
       command+=" $word"
     else
       ((++positionals))
@@ -59,6 +60,12 @@ _ukaictl_options() {
     "disk set") echo "--meta" ;;
     "disk recover") echo "--from --accept-loss --yes" ;;
     "node remove") echo "--lost --accept-loss" ;;
+    "node drain") echo "--to --stop --rate --detach --plan" ;;
+    "location add" | "location remove") echo "--blocks" ;;
+    sync) echo "--blocks --rate --detach --plan" ;;
+    replicate) echo "--to --blocks --rate --detach --plan" ;;
+    relocate) echo "--from --to --blocks --rate --detach --plan" ;;
+    "job list") echo "--all" ;;
     "lease release") echo "--force" ;;
     "metadata rebuild") echo "--apply --accept-loss --cluster" ;;
     events) echo "--disk --limit" ;;
@@ -71,18 +78,27 @@ _ukaictl_options() {
 _ukaictl_words() {
   case $1 in
     "")
-      echo "disk node host lease metadata sync scrub events errors status diag version create_image touch" \
-        "destroy_image rm get_image_names ls get_image_info stat get_metadata get_statistics" \
-        "get_error_state synchronize add_hypervisor remove_hypervisor" ;;
+      echo "disk location node host lease metadata sync replicate relocate job scrub topology advise events errors status diag" \
+        "version create_image touch destroy_image rm get_image_names ls get_image_info stat get_metadata" \
+        "get_statistics get_error_state synchronize add_location remove_location add_hypervisor" \
+        "remove_hypervisor" ;;
     disk) echo "create delete list info map stats verify resize rename hosts set recover" ;;
-    node) echo "list info remove" ;;
+    node) echo "list info remove drain" ;;
+    location) echo "add remove" ;;
+    job) echo "list info wait cancel rate" ;;
     host) echo "list" ;;
     lease) echo "show release" ;;
     metadata) echo "dump load rebuild" ;;
     "metadata dump" | "metadata load") ((positionals == 0)) && compgen -f -- "$current" ;;
-    "node info" | "node remove") ((positionals == 0)) && _ukaictl_nodes ;;
+    "node info" | "node remove" | "node drain") ((positionals == 0)) && _ukaictl_nodes ;;
+    "location add" | "location remove" | add_location | remove_location)
+      if ((positionals == 0)); then _ukaictl_disks; elif ((positionals == 1)); then _ukaictl_nodes; fi ;;
+    replicate | relocate) _ukaictl_disks ;;
+    "job list") ((positionals == 0)) && _ukaictl_disks ;;
+    "job wait" | "job cancel") _ukaictl_jobs ;;
+    job\ *) ((positionals == 0)) && _ukaictl_jobs ;;
     "disk create" | create_image | touch) ;;
-    disk\ * | lease\ * | sync | scrub | destroy_image | rm | get_image_info | stat | get_metadata | \
+    disk\ * | lease\ * | sync | scrub | advise | destroy_image | rm | get_image_info | stat | get_metadata | \
       get_statistics | synchronize)
       [[ $1 != "disk list" ]] && ((positionals == 0)) && _ukaictl_disks ;;
     add_hypervisor | remove_hypervisor)
@@ -99,7 +115,7 @@ _ukaictl() {
     -o | --output) COMPREPLY=($(compgen -W "table json" -- "$current")) && return ;;
     --config) COMPREPLY=($(compgen -f -- "$current")) && return ;;
     --from) COMPREPLY=($(compgen -W "$(_ukaictl_nodes)" -- "$current")) && return ;;
-    --location | -l)
+    --location | -l | --to)
       # NODE[,NODE…]: complete what follows the last comma.
       local done_part=""
       [[ $current == *,* ]] && done_part=${current%,*},
@@ -110,7 +126,7 @@ _ukaictl() {
     --disk) COMPREPLY=($(compgen -W "$(_ukaictl_disks)" -- "$current")) && return ;;
     --allow | --deny) COMPREPLY=($(compgen -W "$(_ukaictl_hosts)" -- "$current")) && return ;;
     --block-size | -b) COMPREPLY=($(compgen -W "64KiB 1MiB 4MiB 64MiB" -- "$current")) && return ;;
-    --metadata | --timeout | --size | --replicas | --meta | --blocks | --limit | --cluster) return ;;
+    --metadata | --timeout | --size | --replicas | --meta | --blocks | --limit | --cluster | --rate) return ;;
   esac
   if [[ $current == -* ]]; then
     COMPREPLY=($(compgen -W "$(_ukaictl_options "$command") --config --metadata --output --timeout --help" -- "$current"))

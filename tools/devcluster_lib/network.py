@@ -2,6 +2,7 @@
 """Addresses: free ports on loopback, or a network namespace for each daemon behind a bridge."""
 from __future__ import annotations
 
+import os
 import random
 import socket
 import subprocess
@@ -11,8 +12,8 @@ from .errors import DevclusterError
 from .state import Daemon, State
 
 # Below the range from which the kernel takes ports for outgoing connections, so that a port
-# stays free while its daemon is down.
-PORT_FIRST, PORT_LAST = 20000, 32000
+# stays free while its daemon is down. Tests that run side by side have ranges of their own.
+PORT_FIRST, PORT_LAST = map(int, os.environ.get("UKAI_DEVCLUSTER_PORTS", "20000-32000").split("-"))
 
 
 def run(*command: str) -> str:

@@ -13,6 +13,7 @@ ukaictl() {
   case "$*" in
     *"--timeout 1 ls") printf '%s\n' vm-1 vm-2 other ;;
     *"--timeout 1 node list") printf '%s\n' "NODE  STATE" "n1    up" "n2    down" ;;
+    *"--timeout 1 job list") printf '%s\n' "JOB  DISK" "1f-1 vm-1" ;;
     *"--timeout 1 host list") printf '%s\n' "HOST  SITE" "h1    -" ;;
     *) echo "unexpected: $*" >&2 ;;
   esac
@@ -30,7 +31,7 @@ complete_line() {
 if [[ ${2:-} == --commands ]]; then
   for word in $(complete_line ""); do
     case $word in
-      disk | node | host | lease | metadata)
+      disk | location | node | host | lease | metadata | job)
         for sub in $(complete_line "$word" ""); do echo "$word $sub"; done ;;
       *) echo "$word" ;;
     esac
@@ -69,6 +70,14 @@ expect "vm-1 vm-2" events --disk vm
 expect "n1 n2" disk recover vm-1 --from ""
 expect "n1 n2" node remove ""
 expect "--lost" node remove n1 --l
+expect "n1 n2" location add vm-1 ""
+expect "vm-1 vm-2" relocate vm-1 vm
+expect "n1,n1 n1,n2" replicate vm-1 --to n1,
+expect "--detach" relocate vm-1 --from n1 --to n2 --det
+expect "n1 n2" node drain ""
+expect "1f-1" job cancel ""
+expect "1f-1" job wait 1f-1 ""
+expect "1f-1" job cancel 1f-1 ""
 expect "--apply" metadata rebuild --ap
 expect "" metadata rebuild ""
 expect "vm-1 vm-2 other" --metadata zk:2181/x sync ""

@@ -5,6 +5,7 @@
 
 #include "ctl/run.h"
 #include "metadata/metadata_address.h"
+#include "ukai/location_change.h"
 
 namespace ukai::ctl {
 namespace {
@@ -16,15 +17,20 @@ class MemoryCluster final : public Cluster {
  public:
   MemoryCluster(MemoryZooKeeper& tree, Scheduler& scheduler, DaemonCalls& calls,
                 MemoryOptions options, bool unreachable)
-      : coordination_(tree, scheduler, options), catalog_(coordination_, scheduler), calls_(calls) {
+      : coordination_(tree, scheduler, options),
+        catalog_(coordination_, scheduler),
+        jobs_(coordination_, scheduler),
+        calls_(calls) {
     if (unreachable) coordination_.suspend();
   }
   Catalog& catalog() override { return catalog_; }
+  JobStore& jobs() override { return jobs_; }
   DaemonCalls& calls() override { return calls_; }
 
  private:
   MemoryCoordination coordination_;
   Catalog catalog_;
+  JobStore jobs_;
   DaemonCalls& calls_;
 };
 
@@ -77,16 +83,6 @@ Task<Result<pb::DiskStatusReply>> FakeCalls::disk_status(pb::HostRecord host,
 Task<Result<pb::HostStatusReply>> FakeCalls::host_status(pb::HostRecord host) {
   if (!on_host_status) co_return silent;
   co_return on_host_status(host.id());
-}
-
-Task<Result<>> FakeCalls::sync_disk(pb::HostRecord host, pb::SyncDiskRequest,
-                                    SyncProgress progress) {
-  worked_at.push_back(host.id());
-  for (const auto& message : sync_progress) {
-    if (!progress(message)) co_return Error{Code::unreachable, "stopped"};
-  }
-  if (work_error) co_return *work_error;
-  co_return Unit{};
 }
 
 Task<Result<>> FakeCalls::verify_disk(pb::HostRecord host, pb::VerifyDiskRequest,
@@ -185,7 +181,7 @@ Outcome CtlTest::run_words(const std::vector<std::string>& words) {
         std::make_unique<MemoryCluster>(tree_, scheduler_, calls_, memory, metadata_unreachable_));
   };
   environment.unix_s = [] { return std::uint64_t{1'763'838'131}; };
-  environment.interrupted = [] { return false; };
+  environment.interrupted = [this] { return interrupted_; };
   Outcome outcome;
   outcome.status = ctl::run(words, environment);
   outcome.out = out.str();
@@ -251,6 +247,75 @@ void CtlTest::lose_members(const std::string& name, const std::vector<std::strin
   }
   EXPECT_TRUE(sync_wait(catalog_->update_disk(taken->lease, taken->entry, changed)).ok());
   EXPECT_TRUE(sync_wait(catalog_->release_lease(taken->lease)).ok());
+}
+
+namespace {
+
+/// One that has not ended begins, or ends.
+void go_on(JobStore& store, const std::function<void(pb::JobRecord&)>& end) {
+  auto active = sync_wait(store.active());
+  if (!active) return;
+  for (const JobKey& key : *active) {
+    auto entry = sync_wait(store.load(key));
+    if (!entry) continue;
+    pb::JobRecord changed = entry->record;
+    const bool begins = changed.state() == pb::JobRecord::QUEUED;
+    changed.set_state(pb::JobRecord::RUNNING);
+    changed.set_runner("h1");
+    changed.set_replicas_total(3);
+    changed.set_replicas_done(1);
+    changed.set_bytes_moved(4U << 20);
+    if (!begins) end(changed);
+    static_cast<void>(sync_wait(store.update(*entry, changed)));
+  }
+}
+
+}  // namespace
+
+void CtlTest::run_jobs(std::function<void(pb::JobRecord&)> end) {
+  runner_ = std::jthread([this, end = std::move(end)](const std::stop_token& stop) {
+    JobStore store(*daemons_, scheduler_);
+    while (!stop.stop_requested()) {
+      go_on(store, end);
+      std::this_thread::sleep_for(std::chrono::milliseconds(250));  // a follower looks more often
+    }
+  });
+}
+
+void CtlTest::do_moves(const pb::JobRecord& job) {
+  const DiskId disk = *DiskId::parse(job.disk_id());
+  for (const pb::JobMove& move : job.moves()) {
+    auto taken = sync_wait(catalog_->take_lease(disk, "h1", pb::LeaseRecord::JOB));
+    ASSERT_TRUE(taken.ok());
+    auto segment = sync_wait(catalog_->load_segment(disk, 0));
+    ASSERT_TRUE(segment.ok());
+    const BlockRange blocks{BlockIndex{move.begin()}, BlockIndex{move.end()}};
+    LocationsWanted wanted{{NodeId(move.to())}, blocks, NodeId(move.from())};
+    auto now = *add_locations(taken->entry.record, {segment->segment}, wanted);
+    if (now.segments.empty()) now.segments = {segment->segment};
+    std::vector<BlockReplica> replicas;
+    for (BlockIndex block = blocks.begin; block < blocks.end; block = next(block)) {
+      replicas.push_back({block, NodeId(move.to())});
+    }
+    auto arrived = set_status(now.record, now.segments, replicas, SyncStatus::in_sync);
+    if (!arrived.segments.empty()) now = arrived;
+    wanted = {{NodeId(move.from())}, blocks, NodeId(move.to())};
+    if (!move.from().empty()) now = *remove_locations(now.record, now.segments, wanted);
+    segment->segment = now.segments.front();
+    EXPECT_TRUE(
+        sync_wait(catalog_->update_disk_and_map(taken->lease, taken->entry, now.record, {*segment}))
+            .ok());
+    EXPECT_TRUE(sync_wait(catalog_->release_lease(taken->lease)).ok());
+  }
+}
+
+std::vector<pb::JobRecord> CtlTest::jobs(const std::string& name) {
+  JobStore store(*daemons_, scheduler_);
+  auto entries = sync_wait(store.of_disk(*DiskId::parse(disk(name).record.id())));
+  std::vector<pb::JobRecord> out;
+  if (!entries) return out;
+  for (JobEntry& entry : *entries) out.push_back(std::move(entry.record));
+  return out;
 }
 
 }  // namespace ukai::ctl

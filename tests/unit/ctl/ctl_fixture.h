@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/asio_scheduler.h"
@@ -28,14 +29,13 @@ class FakeCalls final : public DaemonCalls {
   On<pb::YieldLeaseRequest, pb::YieldLeaseReply> on_yield;
   On<pb::DiskStatusRequest, pb::DiskStatusReply> on_disk_status;
   std::function<Result<pb::HostStatusReply>(const std::string&)> on_host_status;
-  std::vector<pb::SyncProgress> sync_progress;
   std::vector<pb::VerifyProgress> verify_progress;
   std::vector<pb::ScrubProgress> scrub_progress;
-  std::optional<Error> work_error;  ///< of sync and verify, after their progress
+  std::optional<Error> work_error;  ///< of verify and scrub, after their progress
   On<pb::DirtyListRequest, pb::DirtyListReply> on_dirty_list;
   On<pb::HeldRequest, pb::HeldReply> on_held;
   std::function<Result<pb::HealthReply>(const std::string&)> on_node_health;
-  std::vector<std::string> worked_at;  ///< hosts that synced or verified
+  std::vector<std::string> worked_at;  ///< hosts that verified or scrubbed
 
   Task<Result<pb::ChangeDiskReply>> change_disk(pb::HostRecord host,
                                                 pb::ChangeDiskRequest request) override;
@@ -44,8 +44,6 @@ class FakeCalls final : public DaemonCalls {
   Task<Result<pb::DiskStatusReply>> disk_status(pb::HostRecord host,
                                                 pb::DiskStatusRequest request) override;
   Task<Result<pb::HostStatusReply>> host_status(pb::HostRecord host) override;
-  Task<Result<>> sync_disk(pb::HostRecord host, pb::SyncDiskRequest request,
-                           SyncProgress progress) override;
   Task<Result<>> verify_disk(pb::HostRecord host, pb::VerifyDiskRequest request,
                              VerifyProgress progress) override;
   Task<Result<>> scrub_disk(pb::HostRecord host, pb::ScrubDiskRequest request,
@@ -84,6 +82,13 @@ class CtlTest : public ::testing::Test {
   DiskEntry disk(const std::string& name);
   /// Host `id` takes the disk's lease, as a guest's opening does.
   Lease hold(const std::string& name, const std::string& id);
+  /// From now on some host runs jobs: each begins, is a third done for a moment, and then becomes
+  /// what `end` makes of it.
+  void run_jobs(std::function<void(pb::JobRecord&)> end);
+  /// Does what the job's moves say; the disk has one segment and nobody has its lease.
+  void do_moves(const pb::JobRecord& job);
+  /// All that are kept, of the disk.
+  std::vector<pb::JobRecord> jobs(const std::string& name);
   /// All metadata are lost, and with them the sessions of the daemons.
   Result<> clear_tree();
   /// Members of the disk become missing.
@@ -98,6 +103,10 @@ class CtlTest : public ::testing::Test {
   bool terminal_ = false;
   std::optional<std::string> typed_;  ///< what the operator answers; unset: nobody is there
   bool metadata_unreachable_ = false;
+  bool interrupted_ = false;  ///< the user has pressed Ctrl-C
+
+ private:
+  std::jthread runner_;  ///< of jobs; ends first
 };
 
 }  // namespace ukai::ctl

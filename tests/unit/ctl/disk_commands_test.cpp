@@ -262,16 +262,17 @@ TEST_F(DiskCommands, map_is_coloured_on_terminals_only) {
   make_disk();
   EXPECT_THAT(done("disk map vm-1"), Not(HasSubstr("\x1b[")));
   terminal_ = true;
-  EXPECT_THAT(done("disk map vm-1"), HasSubstr("\x1b[32mn1:Y\x1b[0m"));
+  EXPECT_THAT(done("disk map vm-1"),
+              AllOf(HasSubstr("\x1b[32mn1:Y\x1b[0m"), HasSubstr("jp/tokyo/dc1  [\x1b[32m####")));
   variables_["NO_COLOR"] = "1";
-  EXPECT_THAT(done("disk map vm-1"), Not(HasSubstr("\x1b[")));
+  EXPECT_THAT(done("disk map vm-1"), AllOf(Not(HasSubstr("\x1b[")), HasSubstr("[####")));
 }
 
-// -- stats, verify, sync
+// -- stats, scrub, verify
 
 TEST_F(DiskCommands, stats_come_from_the_holder) {
   make_disk();
-  EXPECT_EQ(done("disk stats vm-1"), "disk vm-1 is not in use: no host has counters of it\n");
+  EXPECT_EQ(done("disk stats vm-1"), "no host holds disk vm-1: there are no totals of it\n");
   add_host("h1");
   hold("vm-1", "h1");
   calls_.on_disk_status = [&](const std::string&, const pb::DiskStatusRequest& request) {
@@ -332,32 +333,9 @@ TEST_F(DiskCommands, verify_prints_blocks_that_differ_and_fails) {
   EXPECT_EQ(outcome.err, "ukaictl: disk vm-1: the replicas of 1 block differ\n");
 }
 
-TEST_F(DiskCommands, verify_and_sync_need_some_host) {
+TEST_F(DiskCommands, verify_needs_some_host) {
   make_disk();
   fails("disk verify vm-1", 7, "no ukaid runs that could work on disk vm-1");
-  fails("sync vm-1", 7, "no ukaid runs that could work on disk vm-1");
-}
-
-TEST_F(DiskCommands, sync_works_at_the_holder) {
-  make_disk();
-  add_host("h1");
-  add_host("h2");
-  hold("vm-1", "h2");
-  calls_.sync_progress.resize(2);
-  calls_.sync_progress[0].set_blocks_total(3);
-  calls_.sync_progress[1].set_blocks_done(3);
-  calls_.sync_progress[1].set_bytes_moved(12U << 20);
-  calls_.sync_progress[1].set_finished(true);
-  EXPECT_EQ(done("sync vm-1"), "disk vm-1 is in sync: 3 blocks healed, 12 MiB moved\n");
-  EXPECT_EQ(calls_.worked_at, (std::vector<std::string>{"h2"}));
-}
-
-TEST_F(DiskCommands, sync_reports_what_stands_in_the_way) {
-  make_disk();
-  add_host("h1");
-  calls_.work_error = Error{Code::unreachable, "cannot be brought in sync now: n2: no answer"};
-  fails("--timeout 0.1 sync vm-1", 7,
-        "host h1 at 127.0.0.1:8001: cannot be brought in sync now: n2: no answer");
 }
 
 // -- changes

@@ -64,6 +64,7 @@ class Documents : public CtlTest {
     add_node("n1");
     add_node("n2");
     add_down_node("n3");
+    add_node("n4");
     add_host("h1");
     calls_.on_dirty_list = [](const std::string&, const pb::DirtyListRequest&) {
       pb::DirtyListReply reply;
@@ -72,7 +73,10 @@ class Documents : public CtlTest {
     };
     calls_.on_host_status = [](const std::string&) {
       pb::HostStatusReply reply;
-      reply.add_nodes()->set_node("n1");
+      pb::NodeLinkStatus* link = reply.add_nodes();
+      link->set_node("n1");
+      link->set_connected(true);
+      link->set_latency_us(210);
       reply.add_errors()->set_what("deadline");
       return Result<pb::HostStatusReply>(reply);
     };
@@ -80,6 +84,9 @@ class Documents : public CtlTest {
       pb::DiskStatusReply reply;
       pb::DiskStatusInfo* info = reply.add_disks();
       info->set_disk_id(request.disk_ids(0));
+      pb::RangeCount* range = info->add_ranges();
+      range->set_reads(7);
+      info->set_range_blocks(1);
       (*info->mutable_counters()->mutable_read_sizes())[8] = 7;
       (*info->mutable_counters()->mutable_write_sizes())[1] = 2;
       return Result<pb::DiskStatusReply>(reply);
@@ -100,8 +107,10 @@ class Documents : public CtlTest {
     calls_.verify_progress[0].set_finished(true);
     calls_.scrub_progress.resize(1);
     calls_.scrub_progress[0].set_finished(true);
-    calls_.sync_progress.resize(2);
-    calls_.sync_progress[1].set_finished(true);
+    run_jobs([](pb::JobRecord& job) {
+      job.set_state(pb::JobRecord::DONE);
+      job.set_replicas_done(3);
+    });
   }
 
   /// Runs the command and compares each document it prints; a document may be a line.
@@ -122,10 +131,21 @@ class Documents : public CtlTest {
     const std::string kind = json.value("kind", "");
     // Four commands share one shape, which is documented once.
     const bool change = kind == "disk_rename" || kind == "disk_hosts" || kind == "disk_set";
-    const std::string example = change ? "disk_resize" : kind;
+    std::string example = change ? "disk_resize" : kind;
+    // Those that follow jobs share two, and those that show one another.
+    for (const char* follows : {"replicate", "relocate", "drain", "job"}) {
+      if (kind == follows) example = "sync";
+      if (kind == std::string(follows) + "_progress") example = "sync_progress";
+    }
+    if (kind == "location_remove") example = "location_add";
+    if (kind == "job_started") example = "job_info";
     ASSERT_TRUE(examples_.contains(example)) << args << ": " << kind << " is not documented";
     checked_.insert(example);
     expect_alike(examples_.at(example), json, kind);
+  }
+
+  static std::string file() {
+    return ::testing::TempDir() + "ukai-documents-" + std::to_string(getpid());
   }
 
   const std::map<std::string, Json> examples_ = documented();
@@ -155,11 +175,21 @@ TEST_F(Documents, are_what_the_documentation_says) {
                            "scrub vm-1",
                            "sync vm-1",
                            "synchronize vm-1",
+                           "sync vm-1 --plan",
+                           "replicate vm-1 --to n4 --plan",
+                           "replicate vm-1 --to n4 --detach",
+                           "replicate vm-1 --to n1",
+                           "relocate vm-1 --from n1 --to n4",
+                           "node drain n1 --to n4 --plan",
+                           "job list --all",
+                           "location add vm-1 n2",
                            "ls",
                            "node list",
                            "node info n1",
                            "node info n3",
                            "host list",
+                           "topology",
+                           "advise vm-1",
                            "lease show vm-1",
                            "status",
                            "events",
@@ -171,17 +201,20 @@ TEST_F(Documents, are_what_the_documentation_says) {
                            "disk delete vm-1 --if-exists"}) {
     check(args);
   }
+  done("disk create vm-1 --size 8M --location n1");
+  done("sync vm-1 --detach");
+  for (const char* args : {"job wait ", "job info "}) check(args + jobs("vm-1").back().id());
+  done("disk delete vm-1");
   done("disk create vm-1 --size 8M --location n3,n2 --force");
   lose_members("vm-1", {"n2"});
   calls_.on_dirty_list = nullptr;  // n3 is silent
   check("disk recover vm-1 --from n2 --accept-loss");
   done("disk create vm-2 --size 8M --location n3 --force");
   check("node remove n3 --lost --accept-loss");
-  const std::string file = ::testing::TempDir() + "ukai-documents-" + std::to_string(getpid());
-  done("metadata dump " + file);
+  done("metadata dump " + file());
   EXPECT_TRUE(clear_tree().ok());
-  check("metadata load " + file);
-  std::remove(file.c_str());
+  check("metadata load " + file());
+  std::remove(file().c_str());
   EXPECT_TRUE(clear_tree().ok());
   check("metadata rebuild --cluster 0f3c9b5d6a7e4f10b2c4d6e8f0a1b3c5");
   add_node("n1");

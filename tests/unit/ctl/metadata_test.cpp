@@ -65,6 +65,8 @@ TEST_F(Metadata, loaded_elsewhere_is_the_same_but_for_larger_epochs_and_trusts_n
   is.set_epoch(was.epoch());
   EXPECT_TRUE(is.unproven());
   is.clear_unproven();
+  EXPECT_EQ(is.guest_epoch(), disk("vm-1").record.epoch()) << "handles from before are dead";
+  is.set_guest_epoch(was.guest_epoch());
   EXPECT_THAT(done("disk info vm-1"), HasSubstr("its metadata were loaded"));
   EXPECT_EQ(is.SerializeAsString(), was.SerializeAsString());
   EXPECT_THAT(done("events"), HasSubstr("metadata loaded"));

@@ -106,15 +106,27 @@ TEST_F(Original, destroy_image_deletes) {
   fails("rm la", 3, "there is no disk named 'la'");
 }
 
+TEST_F(Original, locations_come_and_go) {
+  add_node("n3");
+  done("disk create la --size 40M --location n1,n2");
+  EXPECT_EQ(done("add_location la n3 2 5"), "");
+  EXPECT_EQ(done("add_location la n3 8"), "");
+  EXPECT_THAT(done("disk map la"), testing::HasSubstr("n3"));
+  EXPECT_EQ(done("remove_location la n3"), "");
+  EXPECT_THAT(done("disk map la"), testing::Not(testing::HasSubstr("n3")));
+  fails("add_location lb n3", 3, "there is no disk named 'lb'");
+  fails("add_location la n9", 3, "there is no node named 'n9'");
+  fails("add_location la n3 2 50", 2, "blocks 2-50: the disk's last block is 9");
+}
+
 TEST_F(Original, synchronize_checks_ranges_with_the_originals_words) {
   done("disk create la --size 40M --location n1,n2");
   add_host("h1");
-  calls_.sync_progress.resize(1);
-  calls_.sync_progress[0].set_finished(true);
+  run_jobs([](pb::JobRecord& job) { job.set_state(pb::JobRecord::DONE); });
   for (const char* args : {"la", "-s 0 -e 9 la", "-s 9 la", "-e -1 la", "-v la"}) {
     done(std::string("synchronize ") + args);
   }
-  EXPECT_EQ(calls_.worked_at.size(), 5U);
+  EXPECT_EQ(jobs("la").size(), 5U);
   const std::string range = "Block index out of range (must be 0 to 9)";
   for (const char* args : {"-s 10 la", "-s -1 la", "-e 10 la", "-s 0 -e -2 la"}) {
     fails(std::string("synchronize ") + args, 2, range);

@@ -19,6 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 template <class Condition>
 bool eventually(Condition condition) {
@@ -52,7 +53,8 @@ class NodeServices : public testing::Test {
   }
 
   Result<std::unique_ptr<NodeService>> open(NodeServiceOptions options) {
-    return NodeService::open(std::move(options), {cluster_, catalog_, scheduler_, transport_});
+    return NodeService::open(std::move(options),
+                             {cluster_, catalog_, scheduler_, background_, transport_});
   }
 
   std::unique_ptr<NodeService> registered() {
@@ -62,10 +64,43 @@ class NodeServices : public testing::Test {
     return service;
   }
 
+  void fence(NodeService& service, DiskId disk, std::uint64_t epoch) {
+    pb::FenceRequest fence;
+    fence.mutable_ref()->set_disk_id(disk.to_string());
+    fence.mutable_ref()->set_epoch(epoch);
+    fence.mutable_ref()->set_session(1);
+    fence.set_size(1U << 20);
+    fence.set_block_size(64U << 10);
+    fence.set_generation(1);
+    fence.add_members("n1");
+    fence.set_cluster_id(cluster_);
+    ASSERT_TRUE(sync_wait(service.local_link()->fence(fence)).ok());
+  }
+
+  static pb::TrashRecord blocks_of(DiskId disk) {
+    pb::TrashRecord order;
+    order.set_disk_id(disk.to_string());
+    order.set_epoch(1);
+    order.set_released(true);
+    order.add_blocks()->set_end(16);
+    return order;
+  }
+
+  /// Leaves the order in the registry until it is gone.
+  void carry_out(const pb::TrashRecord& order) {
+    const std::string key = order.disk_id() + (order.blocks().empty() ? "" : "-op");
+    const std::string path = Catalog::trash_path(NodeId("n1")) + "/" + key;
+    std::vector<Op> ops{Op::create(path, encode_record(order))};
+    ASSERT_TRUE(sync_wait(coordination_.commit(ops)).ok());
+    ASSERT_TRUE(eventually(
+        [&] { return sync_wait(coordination_.get(path)).failed_with(Code::not_found); }));
+  }
+
   NodeInfo info() { return *sync_wait(catalog_.node(NodeId("n1"))); }
 
   test::TempFolder folder_;
   AsioScheduler scheduler_{2};
+  AsioScheduler background_{2};
   MemoryZooKeeper tree_;
   MemoryCoordination coordination_{tree_, scheduler_};
   Catalog catalog_{coordination_, scheduler_};
@@ -118,29 +153,46 @@ TEST_F(NodeServices, delete_what_the_registry_orders_and_nothing_else) {
   auto service = registered();
   const DiskId doomed = DiskId::random();
   const DiskId kept = DiskId::random();
-  for (const DiskId& disk : {doomed, kept}) {
-    pb::FenceRequest fence;
-    fence.mutable_ref()->set_disk_id(disk.to_string());
-    fence.mutable_ref()->set_epoch(1);
-    fence.mutable_ref()->set_session(1);
-    fence.set_size(1U << 20);
-    fence.set_block_size(64U << 10);
-    fence.set_generation(1);
-    fence.add_members("n1");
-    fence.set_cluster_id(cluster_);
-    ASSERT_TRUE(sync_wait(service->local_link()->fence(fence)).ok());
-  }
-  pb::TrashRecord order;
-  order.set_disk_id(doomed.to_string());
-  const std::string path = Catalog::trash_path(NodeId("n1")) + "/" + doomed.to_string();
-  std::vector<Op> ops{Op::create(path, encode_record(order))};
-  ASSERT_TRUE(sync_wait(coordination_.commit(ops)).ok());
-  ASSERT_TRUE(
-      eventually([&] { return sync_wait(coordination_.get(path)).failed_with(Code::not_found); }));
+  fence(*service, doomed, 1);
+  fence(*service, kept, 1);
+  pb::TrashRecord all;
+  all.set_disk_id(doomed.to_string());
+  carry_out(all);
   EXPECT_EQ(service->node().health().disks(), 1U);
   pb::DiskUsageRequest usage;
   usage.set_disk_id(kept.to_string());
   EXPECT_TRUE(service->node().disk_usage(usage).ok());
+}
+
+TEST_F(NodeServices, keep_nothing_of_a_disk_that_has_left_them) {
+  auto service = registered();
+  const DiskId disk = DiskId::random();
+  fence(*service, disk, 1);
+  carry_out(blocks_of(disk));
+  EXPECT_TRUE(eventually([&] { return service->node().health().disks() == 0; }));
+}
+
+TEST_F(NodeServices, keep_nothing_of_a_disk_that_had_left_them_before_they_ended) {
+  const DiskId disk = DiskId::random();
+  {
+    auto service = std::move(*open(options()));
+    fence(*service, disk, 1);
+    ASSERT_TRUE(service->node().delete_blocks(blocks_of(disk)).ok());
+  }
+  auto service = registered();
+  EXPECT_TRUE(eventually([&] { return service->node().health().disks() == 0; }));
+}
+
+TEST_F(NodeServices, keep_a_disk_that_somebody_has_opened_since_it_left) {
+  auto service = std::move(*open(options()));
+  const DiskId disk = DiskId::random();
+  fence(*service, disk, 1);
+  ASSERT_TRUE(service->node().delete_blocks(blocks_of(disk)).ok());
+  EXPECT_THAT(service->node().left_disks(), ElementsAre(disk));
+  fence(*service, disk, 2);
+  EXPECT_THAT(service->node().left_disks(), IsEmpty());
+  EXPECT_TRUE(service->node().delete_left(disk).failed_with(Code::busy));
+  EXPECT_EQ(service->node().health().disks(), 1U);
 }
 
 TEST_F(NodeServices, say_in_one_line_why_they_cannot_open) {

@@ -23,6 +23,8 @@ class FakeLink final : public NodeLink {
   std::vector<OneShot<Result<pb::DiskUsageReply>>> usage_asked;
   std::vector<pb::PullRequest> pulled;
   Result<pb::PullReply> pull_reply = away();
+  Result<pb::DirtyListReply> dirty_list_reply = away();
+  Result<pb::SetMissingReply> set_missing_reply = away();
 
   void answer(std::size_t index, IoReply reply) {
     const Done done = std::move(asked.at(index).done);
@@ -40,10 +42,12 @@ class FakeLink final : public NodeLink {
   }
 
   Task<Result<pb::FenceReply>> fence(pb::FenceRequest) override { co_return away(); }
-  Task<Result<pb::DirtyListReply>> dirty_list(pb::DirtyListRequest) override { co_return away(); }
+  Task<Result<pb::DirtyListReply>> dirty_list(pb::DirtyListRequest) override {
+    co_return dirty_list_reply;
+  }
   Task<Result<pb::CleanReply>> clean(pb::CleanRequest) override { co_return away(); }
   Task<Result<pb::SetMissingReply>> set_missing(pb::SetMissingRequest) override {
-    co_return away();
+    co_return set_missing_reply;
   }
   Task<Result<pb::PullReply>> pull(pb::PullRequest request) override {
     pulled.push_back(std::move(request));

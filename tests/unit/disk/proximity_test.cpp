@@ -23,22 +23,6 @@ int rank(const std::string& site, Duration latency) {
   return rank_of(node_at(site, latency), "jp/tokyo/dc1");
 }
 
-TEST(SiteDepth, counts_leading_components_that_are_the_same) {
-  EXPECT_EQ(common_site_depth("jp/tokyo/dc1", "jp/tokyo/dc1"), 3);
-  EXPECT_EQ(common_site_depth("jp/tokyo/dc1", "jp/tokyo/dc2"), 2);
-  EXPECT_EQ(common_site_depth("jp/tokyo", "jp/tokyo/dc2"), 2);
-  EXPECT_EQ(common_site_depth("jp/osaka/dc1", "jp/tokyo/dc1"), 1);
-  EXPECT_EQ(common_site_depth("us", "jp"), 0);
-  EXPECT_EQ(common_site_depth("", "jp"), 0);
-  EXPECT_EQ(common_site_depth("", ""), 0);
-}
-
-TEST(SiteDepth, compares_whole_components_and_not_letters) {
-  EXPECT_EQ(common_site_depth("jp/tokyo/dc1", "jp/tokyo/dc10"), 2);
-  EXPECT_EQ(common_site_depth("jp", "jpn"), 0);
-  EXPECT_EQ(common_site_depth("jp/", "jp"), 1);
-}
-
 TEST(Rank, prefers_the_same_site_to_any_latency) {
   EXPECT_LT(rank("jp/tokyo/dc1", 5s), rank("jp/tokyo/dc2", 1us));
   EXPECT_LT(rank("jp/tokyo/dc2", 1h), rank("jp/osaka", 0us));

@@ -219,10 +219,6 @@ Task<Result<pb::DiskStatusReply>> HostDisks::disk_status(pb::DiskStatusRequest) 
   co_return not_for_the_mount;
 }
 Task<Result<pb::HostStatusReply>> HostDisks::host_status() { co_return not_for_the_mount; }
-Task<Result<>> HostDisks::sync_disk(pb::SyncDiskRequest,
-                                    std::function<bool(const pb::SyncProgress&)>) {
-  co_return not_for_the_mount;
-}
 Task<Result<>> HostDisks::verify_disk(pb::VerifyDiskRequest,
                                       std::function<bool(const pb::VerifyProgress&)>) {
   co_return not_for_the_mount;

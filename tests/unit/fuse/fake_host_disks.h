@@ -72,8 +72,7 @@ class HostDisks final : public ukai::HostDisks {
   Task<Result<pb::YieldLeaseReply>> yield_lease(pb::YieldLeaseRequest request) override;
   Task<Result<pb::DiskStatusReply>> disk_status(pb::DiskStatusRequest request) override;
   Task<Result<pb::HostStatusReply>> host_status() override;
-  Task<Result<>> sync_disk(pb::SyncDiskRequest request,
-                           std::function<bool(const pb::SyncProgress&)> progress) override;
+  void run_jobs() override {}
   Task<Result<>> verify_disk(pb::VerifyDiskRequest request,
                              std::function<bool(const pb::VerifyProgress&)> progress) override;
   Task<Result<>> scrub_disk(pb::ScrubDiskRequest request,

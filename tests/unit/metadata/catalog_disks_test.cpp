@@ -24,7 +24,7 @@ TEST_F(CatalogDisks, lays_the_tree_out_once) {
   EXPECT_EQ(*run(b.catalog.cluster_id()), *first);
   EXPECT_THAT(tree.paths(),
               ElementsAre("/", "/ukai", "/ukai/cluster", "/ukai/disks", "/ukai/events",
-                          "/ukai/hosts", "/ukai/names", "/ukai/nodes"));
+                          "/ukai/hosts", "/ukai/jobs", "/ukai/names", "/ukai/nodes"));
 }
 
 TEST_F(CatalogDisks, agrees_on_one_cluster_when_two_lay_it_out_at_the_same_time) {

@@ -3,7 +3,7 @@
 // Copying a block while changes to it go on (protocol.md, "Copying a block").
 #include <gmock/gmock.h>
 
-#include "holding_peer.h"
+#include "copying_fixture.h"
 #include "ukai/limits.h"
 
 namespace ukai::test {
@@ -11,61 +11,6 @@ namespace {
 
 using testing::HasSubstr;
 constexpr std::uint32_t chunk = limits::copy_chunk_bytes;
-
-/// n1 is the target, n2 the source. send(), write() and read() go to n1.
-class Copying : public NodeTest {
- protected:
-  using Outcome = Result<pb::PullReply>;
-
-  void SetUp() override {
-    peer_ = std::make_shared<HoldingPeer>(source_);
-    node.peer = peer_;
-    fence_both(1, 1);
-  }
-  void fence_both(std::uint64_t epoch, std::uint64_t session) {
-    fence(epoch, session);
-    ASSERT_TRUE(source_->fence(fence_request(epoch, session)).ok());
-  }
-  void write_source(std::uint64_t block, const std::string& text, std::uint64_t offset = 0) {
-    auto reply = source_->handle(write_of(block, text, offset), false);
-    ASSERT_TRUE(reply->ok) << reply->what;
-  }
-  std::string at_source(std::uint64_t block, std::uint32_t length, std::uint64_t offset = 0) {
-    return source_->handle(read_of(block, length, offset), false)->data.to_string();
-  }
-  pb::PullRequest pull_request(std::uint64_t block = 0) const {
-    pb::PullRequest request;
-    *request.mutable_ref() = ref(epoch_, session_);
-    request.set_block(block);
-    request.set_generation(1);
-    request.set_source_node("n2");
-    request.set_length(block_size);
-    return request;
-  }
-  /// Starts it; the outcome is in outcome_ once it has ended.
-  void start(const pb::PullRequest& request) {
-    outcome_.reset();
-    spawn_into<Outcome>(node->pull(request),
-                        [this](Outcome outcome) { outcome_ = std::move(outcome); });
-  }
-  void run() {
-    while (scheduler.step()) {
-    }
-  }
-  Outcome pull(const pb::PullRequest& request) {
-    start(request);
-    run();
-    EXPECT_TRUE(outcome_.has_value());
-    return outcome_.value_or(Outcome(Error{Code::io, "still under way"}));
-  }
-  void expect_equal(std::uint64_t block) {
-    EXPECT_TRUE(read(block, block_size) == at_source(block, block_size)) << "block " << block;
-  }
-
-  TestNode source_{"n2", scheduler};
-  std::shared_ptr<HoldingPeer> peer_;
-  std::optional<Outcome> outcome_;
-};
 
 TEST_F(Copying, fetches_only_what_differs) {
   write_source(0, std::string(block_size, 's'));
@@ -100,11 +45,27 @@ TEST_F(Copying, a_new_write_stands_where_the_source_is_damaged) {
   constexpr std::uint32_t unit = BlockStore::unit_bytes;
   write_source(0, std::string(block_size, 's'));
   source_.store.corrupt({disk_of(1), BlockIndex{0}}, unit);
-  peer_->after_hash = [this] { write(0, std::string(unit, 'n'), unit, 9); };
+  peer_->after_read = [this](const IoRequest& request) {
+    if (request.op == IoOp::extents) write(0, std::string(unit, 'n'), unit, 9);
+  };
   auto request = pull_request();
   request.set_damage_too(true);
   ASSERT_TRUE(pull(request).ok());
   EXPECT_EQ(read(0, unit, unit), std::string(unit, 'n'));
+}
+
+TEST_F(Copying, compares_nothing_where_nothing_is) {
+  bool hashed = false;
+  peer_->after_hash = [&] { hashed = true; };
+  write_source(0, std::string(chunk, 's'), chunk);
+  write_source(0, std::string(chunk, '\0'), 3 * chunk);  // written zeros
+  const auto first = pull(pull_request());
+  ASSERT_TRUE(first.ok());
+  EXPECT_FALSE(hashed) << "the source would look at everything twice";
+  EXPECT_LE(first->bytes_fetched(), 2 * chunk) << "holes are not sent";
+  expect_equal(0);
+  ASSERT_TRUE(pull(pull_request()).ok());
+  EXPECT_TRUE(hashed);
 }
 
 TEST_F(Copying, equals_the_source_for_blocks_of_any_shape) {
@@ -311,12 +272,18 @@ TEST_F(Copying, a_source_that_fails_in_between_fails_the_copy_and_it_can_be_repe
 
 TEST_F(Copying, answers_that_do_not_fit_are_refused) {
   write_source(0, std::string(block_size, 's'));
-  peer_->spoil = [](IoReply& reply) { reply.data = reply.data.part(0, 10); };
-  EXPECT_TRUE(pull(pull_request()).failed_with(Code::corrupt));
+  for (const std::size_t size : {10U, 7U}) {  // data, and extents
+    peer_->spoil = [size](IoReply& reply) {
+      reply.data = reply.data.part(0, std::min(size, reply.data.size()));
+    };
+    EXPECT_TRUE(pull(pull_request()).failed_with(Code::corrupt));
+  }
   peer_->spoil = nullptr;
+  EXPECT_EQ(read(0, block_size), std::string(block_size, '\0'));
+  write(0, std::string(block_size, 't'));
   peer_->spoil_hash = [](pb::HashReply& reply) { reply.mutable_hashes()->pop_back(); };
   EXPECT_TRUE(pull(pull_request()).failed_with(Code::corrupt));
-  EXPECT_EQ(read(0, block_size), std::string(block_size, '\0'));
+  EXPECT_EQ(read(0, block_size), std::string(block_size, 't'));
 }
 
 TEST_F(Copying, bad_requests_are_refused_and_change_nothing) {
@@ -441,14 +408,58 @@ TEST_F(Copying, several_reads_are_under_way_but_not_all) {
   auto request = pull_request();
   *request.mutable_ref() = ref(2, 1, 2);
   request.set_length(4 << 20);
-  peer_->hold = true;
+  hold_reads();
   start(request);
   run();
-  EXPECT_EQ(peer_->held.size(), 8U);
-  peer_->release();
+  EXPECT_EQ(read_lengths_, std::vector<std::uint32_t>(2, 256U << 10))
+      << "neighbours come in one answer";
+  release_reads();
   run();
   ASSERT_TRUE(outcome_ && outcome_->ok());
   EXPECT_EQ((*outcome_)->bytes_fetched(), 4U << 20);
+}
+
+TEST_F(Copying, a_copy_that_gives_way_takes_one_piece_at_a_time) {
+  write_source(0, std::string(block_size, 's'));
+  hold_reads();
+  auto request = pull_request();
+  request.set_gives_way(true);
+  start(request);
+  run();
+  EXPECT_EQ(read_lengths_, std::vector<std::uint32_t>(1, chunk));
+  release_reads();
+  run();
+  ASSERT_TRUE(outcome_ && outcome_->ok());
+  expect_equal(0);
+}
+
+TEST_F(Copying, a_node_with_enough_to_copy_says_so_at_once) {
+  constexpr std::uint64_t taken = limits::node_copies_max + limits::node_copies_waiting_max;
+  auto many = fence_request(2, 1);
+  many.mutable_ref()->set_disk_id(disk_of(2).to_string());
+  many.set_size((taken + 1) * block_size);
+  ASSERT_TRUE(node->fence(many).ok());
+  ASSERT_TRUE(source_->fence(many).ok());
+  peer_->hold = true;
+  auto request = pull_request();
+  *request.mutable_ref() = ref(2, 1, 2);
+  for (std::uint64_t block = 0; block < taken; ++block) {
+    IoRequest write = write_of(0, "x", 0, block + 1);
+    write.disk = disk_of(2);
+    write.epoch = Epoch{2};
+    write.block = BlockIndex{block};
+    ASSERT_TRUE(source_->handle(write, false)->ok);
+    request.set_block(block);
+    start(request);
+  }
+  EXPECT_FALSE(outcome_.has_value());
+  request.set_block(taken);
+  start(request);
+  ASSERT_TRUE(outcome_.has_value());
+  EXPECT_TRUE(outcome_->failed_with(Code::busy));
+  peer_->release();
+  run();
+  EXPECT_TRUE(outcome_->ok());
 }
 
 TEST_F(Copying, the_node_may_stop_while_a_copy_is_under_way) {

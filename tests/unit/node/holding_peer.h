@@ -23,6 +23,7 @@ class HoldingPeer final : public NodePeer {
   int reads = 0;
 
   void submit(IoRequest request, Duration, Done done) override {
+    if (request.op == IoOp::ping) return done(answer(request));
     ++reads;
     IoReply reply = answer(request);
     if (spoil) spoil(reply);

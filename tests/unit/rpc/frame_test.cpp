@@ -230,7 +230,7 @@ TEST(FrameRefuses, numbers_that_mean_nothing_and_lengths_that_lie) {
   expect_refused(with(at_frames, "\xFF\xFF\xFF\xFF"), "frames");
   expect_refused(with(at_frames, std::string_view("\x02\0\0\0", 4)), "cut off");
   expect_refused(with(at_op, std::string_view("\0", 1)), "unknown operation 0");
-  expect_refused(with(at_op, "\x0a"), "unknown operation 10");
+  expect_refused(with(at_op, "\x0b"), "unknown operation 11");
   expect_refused(with(at_op, "\x01"), "operation 1 with 4 payload bytes");
   expect_refused(with(at_op + 1, "\x01"), "reserved");
   expect_refused(with(at_length, "\x03"), "payload bytes");

@@ -42,19 +42,6 @@ class FakeDisks final : public HostDisks {
     reply.set_host_id("h1");
     co_return reply;
   }
-  Task<Result<>> sync_disk(pb::SyncDiskRequest request,
-                           std::function<bool(const pb::SyncProgress&)> progress) override {
-    for (std::uint64_t block = 1; block <= request.rate_bytes_per_s(); ++block) {
-      co_await sleep_for(scheduler_, 1ms);
-      pb::SyncProgress now;
-      now.set_blocks_done(block);
-      if (!progress(now)) {
-        abandoned_ = true;
-        co_return Error{Code::shut_down, "nobody listens"};
-      }
-    }
-    co_return Unit{};
-  }
   Task<Result<>> verify_disk(pb::VerifyDiskRequest /*request*/,
                              std::function<bool(const pb::VerifyProgress&)> progress) override {
     for (std::uint64_t block = 0; block < 100; ++block) {
@@ -65,15 +52,19 @@ class FakeDisks final : public HostDisks {
     }
     co_return Error{Code::io, "no replica of block 100"};
   }
+  void run_jobs() override {}
+  /// Goes on until nobody listens, or has come to its end.
   Task<Result<>> scrub_disk(pb::ScrubDiskRequest /*request*/,
                             std::function<bool(const pb::ScrubProgress&)> progress) override {
-    pb::ScrubProgress now;
-    for (std::uint64_t block = 0; block < 100; ++block) {
-      now.set_damaged_units(block);
-      progress(now);
+    for (std::uint64_t block = 1; block <= scrub_blocks_; ++block) {
+      co_await sleep_for(scheduler_, 1ms);
+      pb::ScrubProgress now;
+      now.set_blocks_done(block);
+      if (!progress(now)) {
+        abandoned_ = true;
+        co_return Error{Code::shut_down, "nobody listens"};
+      }
     }
-    now.set_finished(true);
-    progress(now);
     co_return Unit{};
   }
   void serve_reader(IoRequest request, std::function<void(IoReply)> done) override {
@@ -84,6 +75,7 @@ class FakeDisks final : public HostDisks {
     });
   }
 
+  void set_scrub_blocks(std::uint64_t blocks) { scrub_blocks_ = blocks; }
   bool abandoned() const { return abandoned_; }
 
   Task<Result<std::vector<DiskName>>> list() override { co_return Error{Code::io, ""}; }
@@ -97,6 +89,7 @@ class FakeDisks final : public HostDisks {
  private:
   Scheduler& scheduler_;
   std::atomic<bool> abandoned_ = false;
+  std::atomic<std::uint64_t> scrub_blocks_{100};
 };
 
 class HostLinks : public testing::Test {
@@ -161,15 +154,15 @@ TEST_F(HostLinks, carry_every_unary_call_and_its_errors) {
 
 TEST_F(HostLinks, report_progress_up_to_the_last_of_it) {
   HostLink link(transport_, record());
-  pb::SyncDiskRequest request;
-  request.set_rate_bytes_per_s(20);
+  pb::ScrubDiskRequest request;
+  disks_.set_scrub_blocks(20);
   std::uint64_t last = 0;
-  auto synced = sync_wait(link.sync_disk(request, [&](const pb::SyncProgress& progress) {
+  auto scrubbed = sync_wait(link.scrub_disk(request, [&](const pb::ScrubProgress& progress) {
     EXPECT_GT(progress.blocks_done(), last);
     last = progress.blocks_done();
     return true;
   }));
-  EXPECT_TRUE(synced.ok());
+  EXPECT_TRUE(scrubbed.ok());
   EXPECT_EQ(last, 20U);
 }
 
@@ -189,10 +182,11 @@ TEST_F(HostLinks, lose_no_difference_and_tell_how_it_ended) {
 
 TEST_F(HostLinks, stop_the_work_of_a_caller_who_has_heard_enough) {
   HostLink link(transport_, record());
-  pb::SyncDiskRequest request;
-  request.set_rate_bytes_per_s(100'000);
-  auto synced = sync_wait(link.sync_disk(request, [](const pb::SyncProgress&) { return false; }));
-  EXPECT_TRUE(synced.failed_with(Code::unreachable));
+  pb::ScrubDiskRequest request;
+  disks_.set_scrub_blocks(100'000);
+  auto scrubbed =
+      sync_wait(link.scrub_disk(request, [](const pb::ScrubProgress&) { return false; }));
+  EXPECT_TRUE(scrubbed.failed_with(Code::unreachable));
   const auto deadline = std::chrono::steady_clock::now() + 10s;
   while (!disks_.abandoned() && std::chrono::steady_clock::now() < deadline) {
     std::this_thread::sleep_for(1ms);
@@ -221,8 +215,8 @@ TEST_F(HostLinks, a_host_that_moved_gets_a_new_link) {
 TEST_F(HostLinks, calls_meant_for_another_host_are_refused) {
   HostLink link(transport_, record("h2"));
   EXPECT_TRUE(sync_wait(link.host_status()).failed_with(Code::refused));
-  pb::SyncDiskRequest request;
-  EXPECT_TRUE(sync_wait(link.sync_disk(request, [](const auto&) {
+  pb::ScrubDiskRequest request;
+  EXPECT_TRUE(sync_wait(link.scrub_disk(request, [](const auto&) {
                 return true;
               })).failed_with(Code::refused));
 }

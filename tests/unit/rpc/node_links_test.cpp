@@ -26,13 +26,32 @@ constexpr std::uint32_t block_size = 64U << 10;
 
 std::string loopback(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
 
+class CountingScheduler final : public Scheduler {
+ public:
+  explicit CountingScheduler(unsigned threads) : scheduler_(threads) {}
+  TimePoint now() const override { return scheduler_.now(); }
+  void post(Handler handler) override {
+    ++posted;
+    scheduler_.post(std::move(handler));
+  }
+  TimerId after(Duration delay, Handler handler) override {
+    return scheduler_.after(delay, std::move(handler));
+  }
+  bool cancel(TimerId id) override { return scheduler_.cancel(id); }
+
+  std::atomic<int> posted{0};
+
+ private:
+  AsioScheduler scheduler_;
+};
+
 /// A storage node behind real servers.
 class ServedNode {
  public:
   ServedNode(Scheduler& scheduler, const std::string& id)
       : id_(id),
         node_(store, scheduler, StorageNodeOptions{NodeId(id), "cluster", "boot", 7, no_peers()}),
-        handler_(node_, pool) {
+        handler_(node_, pool, background) {
     DataServerOptions options{"127.0.0.1:0", {node_identity(id)}, 1};
     data_ = std::move(*DataServer::start(options, handler_));
     control_ =
@@ -45,6 +64,7 @@ class ServedNode {
 
   MemoryBlockStore store;
   WorkerPool pool{2};
+  CountingScheduler background{1};
 
  private:
   static PeerFinder no_peers() {
@@ -127,6 +147,23 @@ INSTANTIATE_TEST_SUITE_P(Both, NodeLinks, testing::Values(Kind::grpc, Kind::loca
                          [](const auto& which) {
                            return which.param == Kind::grpc ? "grpc" : "local";
                          });
+
+/// What nodes ask of each other.
+class LinksToOthers : public NodeLinks {};
+INSTANTIATE_TEST_SUITE_P(Grpc, LinksToOthers, testing::Values(Kind::grpc));
+
+TEST_P(LinksToOthers, read_for_copies_in_the_background) {
+  ASSERT_TRUE(fence().ok());
+  ASSERT_TRUE(write(std::string(4096, 'w')).ok);
+  ASSERT_TRUE(send(io(IoOp::read, 4096)).ok);
+  EXPECT_EQ(node_.background.posted, 0);
+  IoRequest copying = io(IoOp::read, 4096);
+  copying.session = Session{0};
+  const IoReply reply = send(copying);
+  ASSERT_TRUE(reply.ok) << reply.what;
+  EXPECT_EQ(reply.data.to_string(), std::string(4096, 'w'));
+  EXPECT_EQ(node_.background.posted, 1);
+}
 
 TEST_P(NodeLinks, a_session_writes_flushes_and_reads_back) {
   ASSERT_TRUE(fence().ok());

@@ -178,6 +178,14 @@ class NullLink final : public NodeLink {
   static Error none() { return Error{Code::io, ""}; }
 };
 
+TEST_F(Directory, measures_how_far_nodes_are_that_nobody_uses) {
+  Registrant node(tree_, scheduler_);
+  node.announce("n1", serve("n1"), 7);
+  auto directory = follow();
+  const auto link = directory->find(NodeId("n1"))->link;
+  EXPECT_TRUE(eventually([&] { return link->condition().latency > Duration{}; }));
+}
+
 TEST_F(Directory, gives_out_the_local_node_as_it_is) {
   auto link = std::make_shared<NullLink>();
   auto directory = follow({NodeId("h1"), link});

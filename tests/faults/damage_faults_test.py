@@ -57,55 +57,55 @@ def block_paths(cluster: Cluster, node: str, name: str) -> list[Path]:
 
 @pytest.mark.parametrize("damage", [turn_bits, shorten, zero, swap, delete])
 @pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
-def test_damage_on_one_node_is_never_read_and_mended(own: Cluster, name: str, damage: Damage,
-                                                     running: bool) -> None:
-    disk = own.create(name, "16MiB", "n1,n2")
+def test_f12_damage_on_one_node_is_never_read_and_mended(cluster: Cluster, name: str,
+                                                         damage: Damage, running: bool) -> None:
+    disk = cluster.create(name, "16MiB", "n1,n2")
     content = pattern(16 * MIB, 3)
     write_at(disk, 0, content)
     fd = os.open(disk, os.O_RDWR)  # the counters are those of one grant of the lease
-    own.ctl("scrub", name)
+    cluster.ctl("scrub", name)
     if not running:
-        own.kill("n1")
-    damage(block_paths(own, "n1", name))
+        cluster.kill("n1")
+    damage(block_paths(cluster, "n1", name))
     if not running:
-        own.start("n1")
-        own.wait_healthy(name)
+        cluster.start("n1")
+        cluster.wait_healthy(name)
     assert read_at(disk, 0, 16 * MIB) == content
-    found = own.json("scrub", name)
+    found = cluster.json("scrub", name)
     assert found["damaged_units"] == found["repaired_units"]
-    assert own.json("scrub", name)["damaged_units"] == 0
+    assert cluster.json("scrub", name)["damaged_units"] == 0
     if running:  # else it was healed before anybody could read it
-        counters = own.json("disk", "stats", name)["counters"]
+        counters = cluster.json("disk", "stats", name)["counters"]
         assert counters["damaged_units"] > 0
         assert counters["damaged_units"] == counters["repaired_units"]
         assert counters["read_errors"] == 0
         assert any(entry["node"] == "n1" and entry["disk"] == name and "checksum" in entry["what"]
-                   for entry in own.json("errors")["errors"])
-    own.verify(name)
-    own.kill("n2")  # what was mended is good enough alone
+                   for entry in cluster.json("errors")["errors"])
+    cluster.verify(name)
+    cluster.kill("n2")  # what was mended is good enough alone
     wait_until(lambda: read_at(disk, 0, 16 * MIB) == content, "n1 alone has it", 15)
-    own.start("n2")
-    own.wait_healthy(name)
+    cluster.start("n2")
+    cluster.wait_healthy(name)
     os.close(fd)
-    own.delete(name)
+    cluster.delete(name)
 
 
-def test_damage_on_all_nodes_is_an_error_there_and_a_write_heals_it(own: Cluster,
-                                                                    name: str) -> None:
-    disk = own.create(name, "8MiB", "n1,n2")
+def test_f13_damage_on_all_nodes_is_an_error_there_and_a_write_heals_it(cluster: Cluster,
+                                                                        name: str) -> None:
+    disk = cluster.create(name, "8MiB", "n1,n2")
     content = pattern(8 * MIB, 4)
     write_at(disk, 0, content)
-    own.ctl("scrub", name)
+    cluster.ctl("scrub", name)
     for node in ("n1", "n2"):
-        with block_paths(own, node, name)[0].open("r+b") as file:
+        with block_paths(cluster, node, name)[0].open("r+b") as file:
             byte = os.pread(file.fileno(), 1, MIB + 5)[0]
             os.pwrite(file.fileno(), bytes([byte ^ 4]), MIB + 5)
     with pytest.raises(OSError):
         read_at(disk, MIB, 4096)
     assert read_at(disk, 0, MIB) == content[:MIB]
     assert read_at(disk, MIB + 4096, 7 * MIB - 4096) == content[MIB + 4096:]
-    assert "could not be repaired" in own.ukaictl("scrub", name, status=1).stderr
+    assert "could not be repaired" in cluster.ukaictl("scrub", name, status=1).stderr
     write_at(disk, MIB, content[MIB:MIB + 4096])
     assert read_at(disk, 0, 8 * MIB) == content
-    assert own.json("scrub", name)["damaged_units"] == 0
-    own.delete(name)
+    assert cluster.json("scrub", name)["damaged_units"] == 0
+    cluster.delete(name)
