@@ -10,7 +10,7 @@
 
 namespace ukai {
 
-/// A read-only piece of memory and what keeps it alive (a pooled FUSE buffer, a gRPC slice, a
+/// A read-only piece of memory and what keeps it alive (a pooled FUSE buffer, a received message, a
 /// heap block). Copying copies the reference, never the bytes; the last copy may be dropped on
 /// any thread. shared_ptr because the wire, every replica and the caller each need it alive for
 /// a time none of them knows.

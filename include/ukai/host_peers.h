@@ -8,7 +8,7 @@ namespace ukai {
 
 /// Other ukaids, as one ukaid sees them: the holder of a disk's lease serves the reads of hosts
 /// without it and is asked to yield. The record says where it listens.
-/// Threads: safe from any; `done` runs exactly once, on a completion thread.
+/// Threads: safe from any; `done` runs exactly once, on the reactor (data) or a completion thread.
 class HostPeers {
  public:
   virtual ~HostPeers() = default;

@@ -40,6 +40,7 @@ inline constexpr std::size_t frame_bytes_max = 16U << 20;        // long lists; 
 inline constexpr std::size_t frame_what_bytes_max = 1024;        // one clear line
 inline constexpr std::size_t stream_work_frames_max = 1024;      // then a server reads no more
 inline constexpr std::size_t stream_work_bytes_max = 64U << 20;  // the same in memory held
+inline constexpr std::size_t idle_receive_buffer_bytes_max = 16U << 20;  // kept for later
 inline constexpr auto keepalive_interval = 500ms;      // with the time-out: a dead peer is noticed
 inline constexpr auto keepalive_timeout = 1500ms;      // within the I/O deadline
 inline constexpr auto server_keepalive = 10s;          // a dead client's stream goes

@@ -13,14 +13,14 @@
 
 namespace ukai {
 
-/// One storage node as its clients see it: gRPC (src/rpc), a direct call for the node inside ukaid,
+/// One storage node as its clients see it: sockets and gRPC (src/rpc), a direct call for the node inside ukaid,
 /// or the simulator. Sessions are the caller's affair; a link only carries.
 ///
 /// Errors: those the node answered; unreachable when no answer came within the deadline or the
 /// connection broke (the request may or may not have been applied: that is what sessions are for).
 /// A request is never sent twice. Requests submitted from one thread in order are delivered in
 /// order while the connection lasts.
-/// Threads: safe from any. `done` runs exactly once, on a completion thread or inside submit
+/// Threads: safe from any. `done` runs exactly once, on the reactor or inside submit
 /// (node in this process); it must not block.
 class NodeLink {
  public:

@@ -66,7 +66,7 @@ Result<> HostDaemon::Impl::start(const HostConfig& config, std::function<void()>
   }
 
   // 3. Nobody sees a disk before everything else works.
-  auto mounted = FuseSession::mount(config.fuse, *disks, std::move(unmounted));
+  auto mounted = FuseSession::mount(config.fuse, *disks, transport.data, std::move(unmounted));
   if (!mounted) return mounted.error();
   session = std::move(*mounted);
   disks->run_jobs();

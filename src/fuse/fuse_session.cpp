@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "fuse/fuse_session.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <pthread.h>
-#include <signal.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <cstdarg>
 #include <cstdio>
+#include <latch>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 #include "base/log.h"
@@ -23,11 +22,8 @@
 namespace ukai {
 namespace {
 
-using namespace std::chrono_literals;
-
-// Makes a blocked read(2) return; the handler does nothing. Sent until the thread has noticed.
-constexpr int wake_signal = SIGUSR2;
-constexpr auto wake_interval = 5ms;
+// Then sockets have their turn.
+constexpr int requests_a_turn = 32;
 
 /// libfuse explains failures by printing only.
 void on_libfuse_log(fuse_log_level, const char* format, va_list arguments) {
@@ -66,60 +62,96 @@ fuse_lowlevel_ops make_operations() {
   return operations;
 }
 
-void install_wake_signal() {
-  struct sigaction action {};
-  action.sa_handler = [](int) {};
-  sigaction(wake_signal, &action, nullptr);  // without SA_RESTART
-}
-
 }  // namespace
 
 struct FuseSession::Impl {
+  /// One reactor's part in the session.
+  class Channel;
+
   Impl(FuseOptions options, HostDisks& disks) : shared(std::move(options), disks) {}
 
-  void receive();
+  Result<> start_receiving(Reactor& first);
   void stop_receiving();
+  void on_ended();
 
   fuse::Mount shared;
   std::string path;
   std::function<void()> ended;
   fuse_session* session = nullptr;
-  std::vector<std::thread> threads;
-  std::atomic<unsigned> receiving{0};  // threads that have not finished
+  std::vector<std::unique_ptr<Reactor>> more_reactors;
+  std::vector<Reactor*> receiving;  // the given one and our own
   std::atomic<bool> stopping{false};
   std::atomic<bool> ended_told{false};
   std::mutex unmount_mutex;
   bool unmounted = false;  // guarded by unmount_mutex
 };
 
-/// One receiving thread. The buffer is replaced only when a payload in it was kept.
-void FuseSession::Impl::receive() {
-  pthread_setname_np(pthread_self(), "ukai-fuse");
-  while (!stopping) {
+class FuseSession::Impl::Channel final : public Reactor::Source {
+ public:
+  Channel(Impl& impl, Reactor& reactor) : impl_(impl), reactor_(reactor) {}
+  void ready(std::uint32_t events) override;
+
+ private:
+  Impl& impl_;
+  Reactor& reactor_;
+};
+
+/// The buffer is replaced only when a payload in it was kept.
+void FuseSession::Impl::Channel::ready(std::uint32_t /*events*/) {
+  fuse_session* const session = impl_.session;
+  for (int i = 0; i < requests_a_turn && !impl_.stopping; ++i) {
     auto& buffer = fuse::current_buffer();
-    if (!buffer || buffer->kept()) buffer = shared.buffers.take();
+    if (!buffer || buffer->kept()) buffer = impl_.shared.buffers.take();
     fuse_buf received{};
     received.mem = buffer->memory();
     const int got = fuse_session_receive_buf(session, &received);
     buffer->set_memory(received.mem);
-    if (got == -EINTR || got == -EAGAIN) continue;
-    if (got <= 0) break;
+    if (got == -EINTR) continue;
+    if (got == -EAGAIN) return;
+    if (got <= 0) return impl_.on_ended();
     fuse_session_process_buf(session, &received);
+    // A single request is on its way before we look for another.
+    if (i == 0) reactor_.end_turn();
   }
-  fuse::current_buffer().reset();
-  receiving.fetch_sub(1);
+}
+
+void FuseSession::Impl::on_ended() {
+  for (Reactor* reactor : receiving) reactor->remove(fuse_session_fd(session));
   if (!stopping && !ended_told.exchange(true) && ended) ended();
 }
 
+Result<> FuseSession::Impl::start_receiving(Reactor& first) {
+  const int device = fuse_session_fd(session);
+  const int flags = ::fcntl(device, F_GETFL);
+  if (flags < 0 || ::fcntl(device, F_SETFL, flags | O_NONBLOCK) != 0) {
+    return Error{Code::io, "the FUSE device cannot be polled"};
+  }
+  receiving = {&first};
+  while (receiving.size() < shared.options.threads) {
+    more_reactors.push_back(std::make_unique<Reactor>("ukai-fuse"));
+    receiving.push_back(more_reactors.back().get());
+  }
+  for (Reactor* reactor : receiving) {
+    reactor->add(device, EPOLLIN | EPOLLEXCLUSIVE, std::make_shared<Channel>(*this, *reactor));
+  }
+  return {};
+}
+
+/// Returns when no thread is in a request of ours any more.
 void FuseSession::Impl::stop_receiving() {
   stopping = true;
   fuse_session_exit(session);
-  while (receiving.load() > 0) {
-    for (auto& thread : threads) pthread_kill(thread.native_handle(), wake_signal);
-    std::this_thread::sleep_for(wake_interval);
+  std::latch left(static_cast<std::ptrdiff_t>(receiving.size()));
+  for (Reactor* reactor : receiving) {
+    reactor->remove(fuse_session_fd(session));
+    reactor->post([&left] {
+      fuse::current_buffer().reset();
+      left.count_down();
+    });
   }
-  for (auto& thread : threads) thread.join();
-  threads.clear();
+  left.wait();
+  receiving.clear();
+  more_reactors.clear();
 }
 
 FuseSession::FuseSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -127,14 +159,12 @@ FuseSession::FuseSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 const std::string& FuseSession::mount_point() const { return impl_->path; }
 
 Result<std::unique_ptr<FuseSession>> FuseSession::mount(FuseOptions options, HostDisks& disks,
+                                                        Reactor& reactor,
                                                         std::function<void()> ended) {
   auto path = fuse::prepare_mount_point(options.mount_point, options.allow_nonempty);
   if (!path) return path.error();
   static std::once_flag once;
-  std::call_once(once, [] {
-    fuse_set_log_func(on_libfuse_log);
-    install_wake_signal();
-  });
+  std::call_once(once, [] { fuse_set_log_func(on_libfuse_log); });
   auto impl = std::make_unique<Impl>(std::move(options), disks);
   impl->path = *path;
   impl->ended = std::move(ended);
@@ -153,9 +183,10 @@ Result<std::unique_ptr<FuseSession>> FuseSession::mount(FuseOptions options, Hos
     ::close(*device);
     return Error{Code::invalid, fmt::format("libfuse refuses to serve {}", *path)};
   }
-  impl->receiving = impl->shared.options.threads;
-  for (unsigned i = 0; i < impl->shared.options.threads; ++i) {
-    impl->threads.emplace_back([raw = impl.get()] { raw->receive(); });
+  if (auto started = impl->start_receiving(reactor); !started) {
+    (void)fuse::take_mount_away(*path);
+    fuse_session_destroy(impl->session);
+    return started.error();
   }
   return std::unique_ptr<FuseSession>(new FuseSession(std::move(impl)));
 }

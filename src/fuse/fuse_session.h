@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "base/reactor.h"
 #include "fuse/fuse_options.h"
 #include "ukai/host_disks.h"
 
@@ -12,16 +13,17 @@ namespace ukai {
 
 /// The mount: receives the kernel's requests and answers them from HostDisks.
 ///
-/// Its threads only receive and start; an answer leaves from the thread that has it.
-/// To stop: unmount(), then HostDisks::shut_down() (which ends what is in flight), then destroy.
+/// Requests are received on the reactor that is given, beside the sockets of the nodes, and on as
+/// many more of its own as the options say; an answer leaves from the thread that has it. To stop:
+/// unmount(), then HostDisks::shut_down() (which ends what is in flight), then destroy.
 class FuseSession {
  public:
   /// Mounts and serves. `ended` is called once, on a thread of the session, should the mount go
   /// without unmount(): somebody else unmounted it. It must not destroy the session.
-  /// Errors: as prepare_mount_point; invalid when the kernel refuses the mount. `disks` outlives
-  /// the session.
+  /// Errors: as prepare_mount_point; invalid when the kernel refuses the mount. `disks` and
+  /// `reactor` outlive the session; it is not destroyed or unmounted on the reactor's thread.
   static Result<std::unique_ptr<FuseSession>> mount(FuseOptions options, HostDisks& disks,
-                                                    std::function<void()> ended);
+                                                    Reactor& reactor, std::function<void()> ended);
   /// Unmounts if need be and waits for the requests in flight.
   ~FuseSession();
   FuseSession(const FuseSession&) = delete;

@@ -11,8 +11,9 @@
 #include <grpcpp/server_builder.h>
 #include <grpcpp/server_context.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -41,10 +42,6 @@ std::string_view find(const std::multimap<grpc::string_ref, grpc::string_ref>& m
 int milliseconds(Duration duration) {
   return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
 }
-
-/// Messages carry at most one frame that exceeds a batch.
-constexpr int message_bytes_max =
-    static_cast<int>(limits::frame_bytes_max + limits::batch_bytes_max);
 
 grpc::ChannelArguments common_arguments() {
   grpc::ChannelArguments arguments;
@@ -80,26 +77,58 @@ void log_from_grpc(gpr_log_func_args* args) {
              args->message);
 }
 
-/// Tries to bind `address` as gRPC did, because gRPC does not say what went wrong. 0: it works now.
-int bind_errno(const HostPort& address) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
-  addrinfo* list = nullptr;
-  if (::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &list) !=
-      0) {
-    return EADDRNOTAVAIL;
+/// What the resolver says of an address.
+class Addresses {
+ public:
+  Addresses(const HostPort& address, int flags) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = flags;
+    const std::string port = std::to_string(address.port);
+    if (::getaddrinfo(address.host.c_str(), port.c_str(), &hints, &list_) != 0) list_ = nullptr;
   }
-  int error = 0;
-  const int fd = ::socket(list->ai_family, list->ai_socktype | SOCK_CLOEXEC, list->ai_protocol);
+  ~Addresses() {
+    if (list_ != nullptr) ::freeaddrinfo(list_);
+  }
+  Addresses(const Addresses&) = delete;
+  Addresses& operator=(const Addresses&) = delete;
+  const addrinfo* first() const { return list_; }
+
+ private:
+  addrinfo* list_ = nullptr;
+};
+
+UniqueFd make_socket(const addrinfo& at) {
+  const int kind = at.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK;
+  return UniqueFd(::socket(at.ai_family, kind, at.ai_protocol));
+}
+
+bool set_option(const UniqueFd& socket, int level, int option) {
   const int one = 1;
-  if (fd < 0 || ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-      ::bind(fd, list->ai_addr, list->ai_addrlen) != 0 || ::listen(fd, 1) != 0) {
-    error = errno;
+  return ::setsockopt(socket.get(), level, option, &one, sizeof one) == 0;
+}
+
+/// Listens at `address`; errno's number when that cannot be.
+int try_to_listen(const HostPort& address, UniqueFd& out) {
+  const Addresses found(address, AI_PASSIVE);
+  if (found.first() == nullptr) return EADDRNOTAVAIL;
+  out = make_socket(*found.first());
+  if (!out.valid() || !set_option(out, SOL_SOCKET, SO_REUSEADDR) ||
+      ::bind(out.get(), found.first()->ai_addr, found.first()->ai_addrlen) != 0 ||
+      ::listen(out.get(), SOMAXCONN) != 0) {
+    return errno;
   }
-  if (fd >= 0) ::close(fd);
-  ::freeaddrinfo(list);
-  return error;
+  return 0;
+}
+
+Result<UniqueFd> listening_socket(const std::string& address) {
+  auto parsed = parse_address(address);
+  if (!parsed) return parsed.error();
+  UniqueFd socket;
+  const int error = try_to_listen(*parsed, socket);
+  if (error == 0) return socket;
+  return Error{error == EADDRINUSE ? Code::busy : Code::invalid,
+               fmt::format("cannot listen on {}: {}", address, std::strerror(error))};
 }
 
 }  // namespace
@@ -112,15 +141,9 @@ void prepare_grpc() {
 std::string node_identity(std::string_view node_id) { return fmt::format("node/{}", node_id); }
 std::string host_identity(std::string_view host_id) { return fmt::format("host/{}", host_id); }
 
-std::shared_ptr<grpc::Channel> make_data_channel(const std::string& address) {
-  grpc::ChannelArguments arguments = common_arguments();
-  arguments.SetMaxReceiveMessageSize(message_bytes_max);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-}
-
 std::shared_ptr<grpc::Channel> make_control_channel(const std::string& address) {
   grpc::ChannelArguments arguments = common_arguments();
-  arguments.SetMaxReceiveMessageSize(message_bytes_max);
+  arguments.SetMaxReceiveMessageSize(static_cast<int>(message_bytes_max));
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
@@ -136,19 +159,16 @@ Result<> check_addressee(const grpc::ServerContextBase& context,
     return Error{Code::refused, fmt::format("protocol version {} is spoken here, not '{}'",
                                             protocol_version, printable(version))};
   }
-  const std::string_view wanted = find(context.client_metadata(), addressee_key);
+  return check_addressee(find(context.client_metadata(), addressee_key), identities);
+}
+
+Result<> check_addressee(std::string_view wanted, const std::vector<std::string>& identities) {
   if (wanted.empty() ||
       std::find(identities.begin(), identities.end(), wanted) != identities.end()) {
     return {};
   }
   return Error{Code::refused, fmt::format("meant for {}, but this is {}", printable(wanted),
                                           fmt::join(identities, " and "))};
-}
-
-std::pair<std::string, std::string> server_greeting() { return {protocol_key, protocol_version}; }
-
-bool greeted(const grpc::ClientContext& context) {
-  return find(context.GetServerInitialMetadata(), protocol_key) == protocol_version;
 }
 
 Result<HostPort> parse_address(std::string_view address) {
@@ -187,17 +207,42 @@ Error cannot_listen(const std::string& address) {
 }
 
 Result<> check_listen(const std::string& address) {
-  auto parsed = parse_address(address);
-  if (!parsed) return parsed.error();
-  const int error = bind_errno(*parsed);
-  if (error == 0) return {};
-  return Error{error == EADDRINUSE ? Code::busy : Code::invalid,
-               fmt::format("cannot listen on {}: {}", address, std::strerror(error))};
+  auto socket = listening_socket(address);
+  if (!socket) return socket.error();
+  return {};
 }
 
-void tune_data_server(grpc::ServerBuilder& builder) {
-  tune_common(builder);
-  builder.SetMaxReceiveMessageSize(message_bytes_max);
+Result<UniqueFd> listen_data(const std::string& address) { return listening_socket(address); }
+
+std::uint16_t port_of(const UniqueFd& socket) {
+  sockaddr_storage at{};
+  socklen_t size = sizeof at;
+  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&at), &size) != 0) return 0;
+  const bool v6 = at.ss_family == AF_INET6;
+  return ntohs(v6 ? reinterpret_cast<const sockaddr_in6&>(at).sin6_port
+                  : reinterpret_cast<const sockaddr_in&>(at).sin_port);
+}
+
+UniqueFd accept_data(const UniqueFd& listening) {
+  UniqueFd client(::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (client.valid()) set_option(client, IPPROTO_TCP, TCP_NODELAY);
+  return client;
+}
+
+Result<UniqueFd> connect_data(const std::string& address) {
+  auto parsed = parse_address(address);
+  if (!parsed) return parsed.error();
+  const Addresses found(*parsed, 0);
+  Error failed{Code::unreachable, "the name is not known"};
+  for (const addrinfo* at = found.first(); at != nullptr; at = at->ai_next) {
+    UniqueFd socket = make_socket(*at);
+    set_option(socket, IPPROTO_TCP, TCP_NODELAY);
+    if (::connect(socket.get(), at->ai_addr, at->ai_addrlen) == 0 || errno == EINPROGRESS) {
+      return socket;
+    }
+    failed.what = std::strerror(errno);
+  }
+  return failed;
 }
 
 void tune_control_server(grpc::ServerBuilder& builder) {

@@ -4,9 +4,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "base/unique_fd.h"
+#include "ukai/limits.h"
 #include "ukai/result.h"
 #include "ukai/scheduler.h"
 
@@ -21,6 +22,9 @@ class ServerContextBase;
 /// tell each other who they are. Today everything is in the clear; TLS and roles come in here.
 namespace ukai {
 
+/// The longest message: at most one frame that exceeds a batch.
+inline constexpr std::size_t message_bytes_max = limits::frame_bytes_max + limits::batch_bytes_max;
+
 /// Call it first thing in main(): gRPC's own logging goes to ours, and abseil's search for lock
 /// cycles, which Debian's build has on and which costs up to a quarter of the rate, goes off.
 void prepare_grpc();
@@ -29,8 +33,9 @@ void prepare_grpc();
 std::string node_identity(std::string_view node_id);
 std::string host_identity(std::string_view host_id);
 
-/// A connection of its own to `address` ("host:port") for one data stream.
-std::shared_ptr<grpc::Channel> make_data_channel(const std::string& address);
+/// Begins a connection of its own to `address` ("host:port") for one data stream; it may still be
+/// under way. Waits for the resolver when the host is a name.
+Result<UniqueFd> connect_data(const std::string& address);
 /// For unary calls; connects, and connects again after a break, by itself.
 std::shared_ptr<grpc::Channel> make_control_channel(const std::string& address);
 
@@ -41,10 +46,8 @@ void address_to(grpc::ClientContext& context, const std::string& identity);
 Result<> check_addressee(const grpc::ServerContextBase& context,
                          const std::vector<std::string>& identities);
 
-/// What the server's first metadata say, so that a client knows whom it has reached.
-std::pair<std::string, std::string> server_greeting();
-/// True when `context`, whose first metadata have arrived, has the greeting of our version.
-bool greeted(const grpc::ClientContext& context);
+/// The same for who is named in a data stream's greeting; empty: whoever listens.
+Result<> check_addressee(std::string_view wanted, const std::vector<std::string>& identities);
 
 /// "host:port", the host a name or an IPv4 address, or "[IPv6]:port". invalid otherwise; port 0 is
 /// fine, as the kernel then chooses.
@@ -62,8 +65,12 @@ Error cannot_listen(const std::string& address);
 /// Whether a server could listen there now; for daemons that change something before they do.
 /// Errors as cannot_listen().
 Result<> check_listen(const std::string& address);
-/// The settings of servers for data streams, and for unary calls.
-void tune_data_server(grpc::ServerBuilder& builder);
+/// A listening socket for data streams. Errors as cannot_listen().
+Result<UniqueFd> listen_data(const std::string& address);
+std::uint16_t port_of(const UniqueFd& socket);
+/// Takes a client in; not valid: none waits.
+UniqueFd accept_data(const UniqueFd& listening);
+/// The settings of servers for unary calls.
 void tune_control_server(grpc::ServerBuilder& builder);
 
 }  // namespace ukai

@@ -2,9 +2,6 @@
 #include "rpc/data_client.h"
 
 #include <fmt/format.h>
-#include <grpcpp/channel.h>
-#include <grpcpp/client_context.h>
-#include <grpcpp/generic/generic_stub.h>
 
 #include <algorithm>
 #include <mutex>
@@ -13,11 +10,11 @@
 #include <vector>
 
 #include "base/log.h"
-#include "rpc/byte_buffers.h"
 #include "rpc/channels.h"
 #include "rpc/frame.h"
+#include "rpc/greeting.h"
 #include "rpc/in_flight.h"
-#include "rpc/status.h"
+#include "rpc/record_socket.h"
 #include "ukai/limits.h"
 
 namespace ukai {
@@ -41,8 +38,10 @@ void fail_all(std::vector<InFlight::Request> requests, const Error& error) {
 
 }  // namespace
 
-/// Everything of the client that operations in flight refer to.
-class DataClient::Core : public std::enable_shared_from_this<Core> {
+/// Everything of the client that the socket's and the timers' calls refer to.
+class DataClient::Core final : public RecordSocket::Owner,
+                               public Reactor::TurnEnd,
+                               public std::enable_shared_from_this<Core> {
  public:
   Core(Transport& transport, Scheduler& scheduler, DataClientOptions options)
       : transport_(transport),
@@ -55,11 +54,13 @@ class DataClient::Core : public std::enable_shared_from_this<Core> {
   NodeLink::Condition condition() const;
   void close();
 
- private:
-  /// One attempt at a connection and, when it succeeds, the stream on it. Deletes itself when gRPC
-  /// has given back its last operation.
-  class Call;
+  void on_connected(RecordSocket& socket) override;
+  void on_record(RecordSocket& socket, Payload record) override;
+  void on_sent(RecordSocket& socket) override;
+  void on_lost(RecordSocket& socket, const std::string& why) override;
+  void turn_ended() override;
 
+ private:
   enum class State {
     idle,        ///< nobody has asked yet
     connecting,  ///< requests wait
@@ -68,17 +69,21 @@ class DataClient::Core : public std::enable_shared_from_this<Core> {
     closed
   };
 
-  void start_call();
-  void established(Call& call);
-  void lost(Call& call);
-  void broke(Call& call, std::string why);
-  void received(Call& call, const Payload& message);
-  void sent(Call& call, bool ok);
+  void open_socket();
+  void arm_attempt(const std::shared_ptr<RecordSocket>& socket);
+  void greeted(RecordSocket& socket, const Payload& record);
+  void broke(const RecordSocket* socket, std::string why);
+  void received(RecordSocket& socket, const Payload& message);
   std::optional<Error> cannot_take() const;
-  bool next_batch(Call& call);
+  bool has_work() const { return probe_due_ || queue_begin_ < queue_.size(); }
+  std::shared_ptr<RecordSocket> claim_write();
+  void pump(const std::shared_ptr<RecordSocket>& socket);
+  bool next_batch(std::vector<RequestFrame>& batch);
   void note_latency(Duration sample);
   void arm_sweep();
   void sweep();
+  void arm_keepalive(const std::shared_ptr<RecordSocket>& socket);
+  void keepalive(const std::weak_ptr<RecordSocket>& of);
   void report();
   Error unreachable(std::string_view why) const {
     return Error{Code::unreachable,
@@ -86,16 +91,21 @@ class DataClient::Core : public std::enable_shared_from_this<Core> {
   }
 
   // Constant after construction.
-  Transport& transport_;
+  Transport& transport_;  ///< not once it is closed
   Scheduler& scheduler_;
   const DataClientOptions options_;
 
   mutable std::mutex mutex_;
   // All below by mutex_.
   State state_ = State::idle;
-  Call* call_ = nullptr;  ///< while connecting or connected
+  std::shared_ptr<RecordSocket>
+      socket_;            ///< while connecting or connected (the reactor has it too)
+  bool writing_ = false;  ///< somebody writes to socket_, or waits for it
+  bool at_turn_end_ = false;
+  bool probe_due_ = false;    ///< a sign of life is to be asked for
+  int silent_intervals_ = 0;  ///< since the last record from the peer
   InFlight in_flight_{limits::stream_queue_frames_max};
-  std::vector<RequestFrame> queue_;  ///< not handed to gRPC yet: from queue_begin_ on
+  std::vector<RequestFrame> queue_;  ///< not sent yet: from queue_begin_ on
   std::size_t queue_begin_ = 0;
   bool sweeping_ = false;
   Duration pause_ = limits::reconnect_backoff_min;
@@ -106,142 +116,105 @@ class DataClient::Core : public std::enable_shared_from_this<Core> {
   std::string last_error_ = "not connected yet";
 };
 
-class DataClient::Core::Call {
- public:
-  /// The completion thread is held for it already.
-  explicit Call(std::shared_ptr<Core> core)
-      : core_(std::move(core)),
-        channel_(make_data_channel(core_->options_.address)),
-        stub_(channel_) {
-    address_to(context_, core_->options_.identity);
-    stream_ =
-        stub_.PrepareCall(&context_, "/ukai.pb.UkaiData/Stream", core_->transport_.data.queue());
-  }
-  void start() { stream_->StartCall(&start_tag_); }
-  void cancel() { context_.TryCancel(); }
-  /// Sends batch_, which the caller alone may touch since it set `writing`.
-  void write() { stream_->Write(to_byte_buffer(encode_requests(batch_)), &write_tag_); }
-
-  std::vector<RequestFrame> batch_;  ///< by whoever set writing_
-  bool writing_ = false;             ///< by core's mutex
-  bool finished_ = false;            ///< by core's mutex: only the last write may still be out
-
-  /// After the last completion, on the completion thread.
-  void destroy() {
-    CompletionThread& thread = core_->transport_.data;
-    delete this;
-    thread.release();
-  }
-
- private:
-  void on_start(bool ok) {
-    if (!ok) return finish();
-    stream_->ReadInitialMetadata(&greeting_tag_);
-  }
-  void on_greeting(bool ok) {
-    if (!ok) return finish();
-    // Who does not greet ends the stream with the reason; cancelling would hide it.
-    if (greeted(context_)) core_->established(*this);
-    stream_->Read(&incoming_, &read_tag_);
-  }
-  void on_read(bool ok) {
-    if (!ok) {
-      core_->lost(*this);
-      return finish();
-    }
-    const Payload message = from_byte_buffer(incoming_);
-    stream_->Read(&incoming_, &read_tag_);
-    core_->received(*this, message);
-  }
-  void on_write(bool ok) { core_->sent(*this, ok); }
-  void finish() { stream_->Finish(&status_, &finish_tag_); }
-  void on_finish(bool /*ok*/) {
-    core_->broke(*this, status_.ok() ? "it ended the stream" : from_grpc(status_, "it").what);
-    bool last = false;
-    {
-      std::lock_guard lock(core_->mutex_);
-      finished_ = true;
-      last = !writing_;
-    }
-    if (last) destroy();
-  }
-
-  std::shared_ptr<Core> core_;
-  std::shared_ptr<grpc::Channel> channel_;
-  grpc::GenericStub stub_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
-  grpc::ByteBuffer incoming_;
-  grpc::Status status_;
-  MemberTag<Call> start_tag_{*this, &Call::on_start};
-  MemberTag<Call> greeting_tag_{*this, &Call::on_greeting};
-  MemberTag<Call> read_tag_{*this, &Call::on_read};
-  MemberTag<Call> write_tag_{*this, &Call::on_write};
-  MemberTag<Call> finish_tag_{*this, &Call::on_finish};
-};
-
 void DataClient::Core::connect(bool cut_pause) {
-  {
-    std::lock_guard lock(mutex_);
-    const bool pausing = state_ == State::pausing && cut_pause;
-    if (state_ != State::idle && !pausing) return;
-    // When the timer fires just now, it finds another state and does nothing.
-    if (pause_timer_) scheduler_.cancel(*pause_timer_);
-    pause_timer_.reset();
-    state_ = State::connecting;
-    // Under the mutex: once the client is closed, nothing touches the transport any more.
-    transport_.data.hold();
-  }
-  start_call();
+  std::lock_guard lock(mutex_);
+  const bool pausing = state_ == State::pausing && cut_pause;
+  if (state_ != State::idle && !pausing) return;
+  // When the timer fires just now, it finds another state and does nothing.
+  if (pause_timer_) scheduler_.cancel(*pause_timer_);
+  pause_timer_.reset();
+  state_ = State::connecting;
+  // Elsewhere: the resolver may take its time.
+  scheduler_.post([weak = weak_from_this()] {
+    if (auto core = weak.lock()) core->open_socket();
+  });
 }
 
-void DataClient::Core::start_call() {
-  auto* call = new Call(shared_from_this());
-  bool closed = false;
-  {
-    std::lock_guard lock(mutex_);
-    closed = state_ == State::closed;
-    if (!closed) call_ = call;
-  }
-  if (closed) return call->destroy();
-  call->start();
+void DataClient::Core::open_socket() {
+  auto fd = connect_data(options_.address);
+  if (!fd) return broke(nullptr, fd.error().what);
+  // Under the mutex: once the client is closed, nothing touches the transport any more.
+  std::lock_guard lock(mutex_);
+  if (state_ != State::connecting || socket_ != nullptr) return;
+  writing_ = true;  // until the greeting is over
+  socket_ = std::make_shared<RecordSocket>(transport_.data, std::move(*fd),
+                                           Inbox(transport_.buffers, message_bytes_max));
+  arm_attempt(socket_);
+  socket_->start(shared_from_this(), true);
 }
 
-void DataClient::Core::established(Call& call) {
-  bool write = false;
+/// Under mutex_.
+void DataClient::Core::arm_attempt(const std::shared_ptr<RecordSocket>& socket) {
+  scheduler_.after(limits::connect_timeout, [weak = weak_from_this(), of = std::weak_ptr(socket)] {
+    const auto core = weak.lock();
+    const auto attempt = of.lock();
+    if (core == nullptr || attempt == nullptr) return;
+    {
+      std::lock_guard lock(core->mutex_);
+      if (core->state_ != State::connecting) return;
+    }
+    core->broke(attempt.get(), "no connection in time");
+  });
+}
+
+void DataClient::Core::on_connected(RecordSocket& socket) {
+  socket.write(encode_hello(options_.identity));
+}
+
+void DataClient::Core::on_record(RecordSocket& socket, Payload record) {
+  bool connected = false;
   {
     std::lock_guard lock(mutex_);
-    if (call_ != &call) return;
+    if (socket_.get() != &socket) return;
+    silent_intervals_ = 0;
+    connected = state_ == State::connected;
+  }
+  if (!connected) return greeted(socket, record);
+  if (!record.empty()) received(socket, record);
+}
+
+void DataClient::Core::greeted(RecordSocket& socket, const Payload& record) {
+  if (!is_welcome(record)) {
+    const auto why = decode_farewell(record);
+    return broke(&socket, why ? why->what : "it does not speak this protocol");
+  }
+  std::shared_ptr<RecordSocket> ours;
+  {
+    std::lock_guard lock(mutex_);
+    if (socket_.get() != &socket) return;
     state_ = State::connected;
     connected_anew_ = true;
     pause_ = limits::reconnect_backoff_min;
     last_error_.clear();
-    write = next_batch(call);
+    writing_ = false;
+    silent_intervals_ = 0;
+    probe_due_ = false;
+    arm_keepalive(socket_);
+    ours = claim_write();
   }
   log::debug("event=stream_up peer={} address={}", options_.peer, options_.address);
-  if (write) call.write();
+  if (ours) pump(ours);
   report();
 }
 
-/// The stream will not bring anything any more: its requests fail now, before the reason is known.
-void DataClient::Core::lost(Call& call) {
-  {
-    std::lock_guard lock(mutex_);
-    if (call_ != &call || state_ != State::connected) return;
-  }
-  broke(call, "connection lost");
+void DataClient::Core::on_lost(RecordSocket& socket, const std::string& why) {
+  broke(&socket, why);
 }
 
-void DataClient::Core::broke(Call& call, std::string why) {
+/// `socket`: null for an attempt that never had one.
+void DataClient::Core::broke(const RecordSocket* socket, std::string why) {
   std::vector<InFlight::Request> failed;
+  std::shared_ptr<RecordSocket> ended;
   Error error{Code::unreachable, {}};
   bool was_connected = false;
   {
     std::lock_guard lock(mutex_);
-    if (call_ != &call) return;
-    call_ = nullptr;
+    const bool under_way = state_ == State::connecting || state_ == State::connected;
+    if (!under_way || socket_.get() != socket) return;
+    ended = std::move(socket_);
     was_connected = state_ == State::connected;
     state_ = State::pausing;
+    writing_ = false;
     last_error_ = std::move(why);
     error = unreachable(last_error_);
     failed = in_flight_.take_all();
@@ -254,6 +227,7 @@ void DataClient::Core::broke(Call& call, std::string why) {
       if (auto core = weak.lock()) core->connect(true);
     });
   }
+  if (ended) ended->close();
   if (was_connected) {
     log::info("event=stream_down peer={} address={} reason=\"{}\"", options_.peer, options_.address,
               error.what);
@@ -273,11 +247,28 @@ void DataClient::Core::submit(IoRequest request, Duration deadline, NodeLink::Do
   queue_.push_back({in_flight_.add(std::move(entry)), std::move(request)});
   arm_sweep();
   const bool idle = state_ == State::idle;
-  Call* call = nullptr;
-  if (state_ == State::connected && !call_->writing_ && next_batch(*call_)) call = call_;
+  std::shared_ptr<RecordSocket> ours;
+  if (state_ == State::connected && !writing_) {
+    if (!transport_.data.is_current()) {
+      ours = claim_write();
+    } else if (!std::exchange(at_turn_end_, true)) {
+      // More may come in this turn, and goes out together with it.
+      transport_.data.at_turn_end(shared_from_this());
+    }
+  }
   lock.unlock();
-  if (call != nullptr) call->write();
+  if (ours) pump(ours);
   if (idle) connect(false);
+}
+
+void DataClient::Core::turn_ended() {
+  std::shared_ptr<RecordSocket> ours;
+  {
+    std::lock_guard lock(mutex_);
+    at_turn_end_ = false;
+    ours = claim_write();
+  }
+  if (ours) pump(ours);
 }
 
 /// Under mutex_: why a request fails at once.
@@ -290,11 +281,44 @@ std::optional<Error> DataClient::Core::cannot_take() const {
   return std::nullopt;
 }
 
-/// Under mutex_: moves what goes into the next message to the call's batch and claims the stream's
-/// one write. False: there is nothing to send.
-bool DataClient::Core::next_batch(Call& call) {
-  call.batch_.clear();
-  call.writing_ = false;
+/// Under mutex_: null when there is nothing to write, or somebody does.
+std::shared_ptr<RecordSocket> DataClient::Core::claim_write() {
+  if (state_ != State::connected || writing_ || !has_work()) return nullptr;
+  writing_ = true;
+  return socket_;
+}
+
+/// Writes until nothing waits or the socket takes no more; then on_sent() goes on. writing_ is
+/// ours.
+void DataClient::Core::pump(const std::shared_ptr<RecordSocket>& socket) {
+  for (;;) {
+    std::vector<RequestFrame> batch;
+    {
+      std::lock_guard lock(mutex_);
+      if (socket_ != socket) return;
+      if (!next_batch(batch)) {
+        writing_ = false;
+        return;
+      }
+    }
+    if (!socket->write(batch.empty() ? Payload() : encode_requests(batch))) return;
+  }
+}
+
+void DataClient::Core::on_sent(RecordSocket& socket) {
+  std::shared_ptr<RecordSocket> ours;
+  {
+    std::lock_guard lock(mutex_);
+    if (socket_.get() != &socket || state_ != State::connected) return;
+    ours = socket_;
+  }
+  pump(ours);
+}
+
+/// Under mutex_: moves what goes into the next message to `batch`; none: a sign of life. False:
+/// there is nothing to send.
+bool DataClient::Core::next_batch(std::vector<RequestFrame>& batch) {
+  if (std::exchange(probe_due_, false)) return true;
   // Requests that were given up while they waited are never sent.
   while (queue_begin_ < queue_.size() && !in_flight_.contains(queue_[queue_begin_].id)) {
     ++queue_begin_;
@@ -303,10 +327,9 @@ bool DataClient::Core::next_batch(Call& call) {
   if (!waiting.empty()) {
     const std::size_t count = batch_length(waiting);
     for (RequestFrame& frame : waiting.first(count)) {
-      if (in_flight_.contains(frame.id)) call.batch_.push_back(std::move(frame));
+      if (in_flight_.contains(frame.id)) batch.push_back(std::move(frame));
     }
     queue_begin_ += count;
-    call.writing_ = true;
   }
   if (queue_begin_ == queue_.size()) {
     queue_.clear();
@@ -315,32 +338,15 @@ bool DataClient::Core::next_batch(Call& call) {
     queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(queue_begin_));
     queue_begin_ = 0;
   }
-  return call.writing_;
+  return !batch.empty();
 }
 
-void DataClient::Core::sent(Call& call, bool ok) {
-  bool write = false;
-  bool last = false;
-  {
-    std::lock_guard lock(mutex_);
-    if (ok && call_ == &call) {
-      write = next_batch(call);
-    } else {
-      // A failed write is followed by a failed read, which cleans up.
-      call.batch_.clear();
-      call.writing_ = false;
-      last = call.finished_;
-    }
-  }
-  if (write) call.write();
-  if (last) call.destroy();
-}
-
-void DataClient::Core::received(Call& call, const Payload& message) {
+void DataClient::Core::received(RecordSocket& socket, const Payload& message) {
+  if (const auto why = decode_farewell(message)) return broke(&socket, why->what);
   auto frames = decode_replies(message);
   if (!frames) {
     log::warn("event=stream_bad peer={} reason=\"{}\"", options_.peer, frames.error().what);
-    return call.cancel();
+    return broke(&socket, frames.error().what);
   }
   std::vector<std::pair<NodeLink::Done, IoReply>> answered;
   answered.reserve(frames->size());
@@ -355,6 +361,34 @@ void DataClient::Core::received(Call& call, const Payload& message) {
     }
   }
   for (auto& [done, reply] : answered) done(std::move(reply));
+}
+
+/// Under mutex_.
+void DataClient::Core::arm_keepalive(const std::shared_ptr<RecordSocket>& socket) {
+  scheduler_.after(limits::keepalive_interval,
+                   [weak = weak_from_this(), of = std::weak_ptr(socket)] {
+                     if (auto core = weak.lock()) core->keepalive(of);
+                   });
+}
+
+/// Intervals are counted, not time: after a pause of our own process the answers are there, unread.
+void DataClient::Core::keepalive(const std::weak_ptr<RecordSocket>& of) {
+  const auto socket = of.lock();
+  std::shared_ptr<RecordSocket> ours;
+  bool dead = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (socket == nullptr || socket_ != socket) return;
+    dead = silent_intervals_ >= limits::keepalive_timeout / limits::keepalive_interval;
+    ++silent_intervals_;
+    if (!dead) {
+      probe_due_ = true;
+      arm_keepalive(socket);
+      ours = claim_write();
+    }
+  }
+  if (dead) return broke(socket.get(), "no sign of life");
+  if (ours) pump(ours);
 }
 
 /// Under mutex_.
@@ -407,17 +441,17 @@ void DataClient::Core::report() {
 
 void DataClient::Core::close() {
   std::vector<InFlight::Request> failed;
+  std::shared_ptr<RecordSocket> ended;
   {
     std::lock_guard lock(mutex_);
     state_ = State::closed;
-    // Under the mutex, because the call may delete itself as soon as it is not ours any more.
-    if (call_ != nullptr) call_->cancel();
-    call_ = nullptr;
+    ended = std::move(socket_);
     if (pause_timer_) scheduler_.cancel(*pause_timer_);
     failed = in_flight_.take_all();
     queue_.clear();
     queue_begin_ = 0;
   }
+  if (ended) ended->close();
   fail_all(std::move(failed),
            Error{Code::shut_down, fmt::format("the link to {} is closed", options_.peer)});
 }

@@ -22,7 +22,8 @@ struct DataClientOptions {
 };
 
 /// The client side of one data stream: requests go out in natural batches (whatever has gathered
-/// while the last message was on its way), replies run their `done` on the data completion thread.
+/// while the last message was on its way), replies run their `done` on the
+/// reactor that Transport has for data.
 ///
 /// While a connection is being made, requests wait for it, within their deadline. They fail at once
 /// while the peer is known not to be reachable, and when the connection breaks. It connects again
@@ -31,7 +32,7 @@ struct DataClientOptions {
 /// Errors a request can end with, besides those that the peer answers: unreachable (no connection,
 /// it broke, no answer within the deadline, too many requests waiting), shut_down.
 ///
-/// Threads: safe from any. `done` runs exactly once: on the completion thread, on a scheduler
+/// Threads: safe from any. `done` runs exactly once: on the reactor, on a scheduler
 /// thread, or inside submit() or the destructor when there is no connection. The destructor may run
 /// anywhere, `done` included. Transport and scheduler outlive the client.
 class DataClient {
@@ -48,7 +49,7 @@ class DataClient {
 
  private:
   class Core;
-  std::shared_ptr<Core> core_;  // shared with the operations that gRPC has in flight
+  std::shared_ptr<Core> core_;  // shared with its socket, and with timers' calls under way
 };
 
 }  // namespace ukai

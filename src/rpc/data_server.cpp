@@ -1,28 +1,31 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rpc/data_server.h"
 
-#include <fmt/format.h>
-#include <grpcpp/generic/async_generic_service.h>
-#include <grpcpp/server.h>
-#include <grpcpp/server_builder.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <chrono>
-#include <condition_variable>
 #include <mutex>
-#include <thread>
-#include <unordered_set>
 
+#include "base/buffer_pool.h"
 #include "base/log.h"
-#include "rpc/byte_buffers.h"
+#include "base/reactor.h"
 #include "rpc/channels.h"
 #include "rpc/frame.h"
-#include "rpc/status.h"
-#include "rpc/transport.h"
+#include "rpc/greeting.h"
+#include "rpc/record_socket.h"
 #include "ukai/limits.h"
 
 namespace ukai {
 namespace {
+
+// How often the streams are looked after.
+constexpr auto look_interval = std::chrono::seconds(1);
 
 /// What a request makes us hold: what came with it, or what goes back.
 std::size_t held_bytes(const IoRequest& request) {
@@ -31,171 +34,154 @@ std::size_t held_bytes(const IoRequest& request) {
   return reads ? request.length_bytes : request.data.size();
 }
 
-}  // namespace
-
-struct DataServer::Impl {
-  class Stream;
-
-  Impl(DataServerOptions server_options, IoHandler& io_handler)
-      : options(std::move(server_options)), handler(io_handler) {}
-
-  Result<> start();
-  void stop();
-  void accept(grpc::ServerCompletionQueue& queue);
-  void closed(Stream* stream);
-
-  const DataServerOptions options;
-  IoHandler& handler;
-  grpc::AsyncGenericService service;
-  std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues;
-  std::unique_ptr<grpc::Server> server;
-  std::vector<std::thread> threads;
-  int port = 0;
-
-  std::mutex mutex;
-  std::condition_variable idle;
-  std::unordered_set<Stream*> streams;  // by mutex: those that wait for a client included
-  bool stopping = false;                // by mutex
-};
-
-/// One stream, from waiting for a client to the end. Keeps itself alive while gRPC has operations
-/// of it; requests in work keep it too, but their late replies find it ended.
-class DataServer::Impl::Stream : public std::enable_shared_from_this<Stream> {
+/// One client's connection. Requests in work keep it, but their late replies find it ended.
+class Stream final : public RecordSocket::Owner, public std::enable_shared_from_this<Stream> {
  public:
-  Stream(Impl& impl, grpc::ServerCompletionQueue& queue)
-      : impl_(impl), queue_(queue), call_(std::make_unique<Call>()) {}
+  Stream(const std::vector<std::string>& identities, IoHandler& handler)
+      : identities_(identities), handler_(handler) {}
 
-  void wait_for_client() {
-    self_ = shared_from_this();
-    impl_.service.RequestCall(&call_->context, &call_->stream, &queue_, &queue_, &accept_tag_);
-  }
+  void start(std::shared_ptr<RecordSocket> socket);
+  /// Breaks it: no more requests are taken, no more replies sent.
+  void end();
+  /// Called at intervals. True: the client says nothing, or has gone.
+  bool is_idle();
 
-  /// Breaks the stream: no more requests are taken, no more replies sent.
-  void cancel();
+  void on_connected(RecordSocket&) override {}
+  void on_record(RecordSocket& socket, Payload record) override;
+  void on_sent(RecordSocket& socket) override;
+  void on_lost(RecordSocket& socket, const std::string& why) override;
 
  private:
-  /// gRPC's part: gone before the server is, while requests in work may keep the stream longer.
-  struct Call {
-    grpc::GenericServerContext context;
-    grpc::GenericServerAsyncReaderWriter stream{&context};
-    grpc::ByteBuffer incoming;
-  };
   struct Finished {
     ReplyFrame frame;
     std::size_t held_bytes;
   };
 
-  void on_accept(bool ok);
-  void on_greeting(bool ok);
-  void on_read(bool ok);
-  void on_write(bool ok);
-  void on_finish(bool ok);
-
-  Result<> admit() const;
+  void greet(const Payload& record);
   void handle(std::vector<RequestFrame> frames);
   void reply(std::vector<Finished> finished);
-  bool next_batch();
-  void write();
-  /// The chain accept, greeting, read, read … goes no further; `why` is what the client is told.
-  void end_reading(grpc::Status why);
-  void mark_ended(grpc::Status why);
-  void finish_if_settled();
+  bool next_batch(std::vector<ReplyFrame>& batch);
+  void pump();
+  void refuse(const Error& why);
   bool overloaded() const {
     return work_frames_ >= limits::stream_work_frames_max ||
            work_bytes_ >= limits::stream_work_bytes_max;
   }
 
-  Impl& impl_;  ///< only while not ended: it may be gone afterwards
-  grpc::ServerCompletionQueue& queue_;
-  std::unique_ptr<Call> call_;     ///< until on_finish()
-  std::shared_ptr<Stream> self_;   ///< gRPC's reference, until on_finish()
-  std::vector<ReplyFrame> batch_;  ///< by whoever set writing_
+  // Only while not ended: they may be gone afterwards.
+  const std::vector<std::string>& identities_;
+  IoHandler& handler_;
+  std::shared_ptr<RecordSocket> socket_;  ///< constant after start(); the reactor has it too
+  bool greeted_ = false;                  ///< by the reactor's thread
+  std::atomic<bool> heard_ = true;        ///< something came since the last look
+  int silent_looks_ = 0;                  ///< by whoever calls is_idle()
 
   std::mutex mutex_;
   // All below by mutex_.
-  bool accepted_ = false;
   bool ended_ = false;
-  bool reading_ = true;  ///< an operation of the reading chain is out
+  bool paused_ = false;
   bool writing_ = false;
-  bool finishing_ = false;
-  grpc::Status end_status_;
+  bool alive_due_ = false;           ///< the client asked for a sign of life
   std::vector<ReplyFrame> replies_;  ///< waiting to be sent: from replies_begin_ on
   std::vector<std::size_t> held_;    ///< parallel to replies_: what each request is charged for
   std::size_t replies_begin_ = 0;
   std::size_t work_frames_ = 0;  ///< taken, and their reply not sent yet
   std::size_t work_bytes_ = 0;
-  std::size_t batch_held_ = 0;  ///< of work_bytes_, in the write that is out
-
-  MemberTag<Stream> accept_tag_{*this, &Stream::on_accept};
-  MemberTag<Stream> greeting_tag_{*this, &Stream::on_greeting};
-  MemberTag<Stream> read_tag_{*this, &Stream::on_read};
-  MemberTag<Stream> write_tag_{*this, &Stream::on_write};
-  MemberTag<Stream> finish_tag_{*this, &Stream::on_finish};
+  std::size_t batch_frames_ = 0;  ///< of work_frames_, in the write that is out
+  std::size_t batch_held_ = 0;    ///< of work_bytes_, in the same
 };
 
-void DataServer::Impl::Stream::on_accept(bool ok) {
-  if (!ok) return on_finish(false);
-  impl_.accept(queue_);
-  bool ended = false;
+void Stream::start(std::shared_ptr<RecordSocket> socket) {
+  socket_ = std::move(socket);
+  socket_->start(shared_from_this(), false);
+}
+
+void Stream::end() {
   {
     std::lock_guard lock(mutex_);
-    accepted_ = true;
-    ended = ended_;
+    ended_ = true;
+    replies_.clear();
+    held_.clear();
+    replies_begin_ = 0;
   }
-  if (ended) return end_reading(grpc::Status::CANCELLED);
-  if (auto admitted = admit(); !admitted) {
-    log::warn("event=stream_refused from={} reason=\"{}\"", call_->context.peer(),
-              admitted.error().what);
-    return end_reading(to_grpc(admitted.error()));
-  }
-  const auto [key, value] = server_greeting();
-  call_->context.AddInitialMetadata(key, value);
-  call_->stream.SendInitialMetadata(&greeting_tag_);
+  socket_->close();
 }
 
-Result<> DataServer::Impl::Stream::admit() const {
-  if (call_->context.method() != "/ukai.pb.UkaiData/Stream") {
-    return Error{Code::refused, "this port serves UkaiData.Stream only"};
-  }
-  return check_addressee(call_->context, impl_.options.identities);
-}
-
-void DataServer::Impl::Stream::on_greeting(bool ok) {
-  if (!ok) return end_reading(grpc::Status::CANCELLED);
-  log::debug("event=stream_open from={}", call_->context.peer());
-  call_->stream.Read(&call_->incoming, &read_tag_);
-}
-
-void DataServer::Impl::Stream::on_read(bool ok) {
-  if (!ok) return end_reading(grpc::Status::OK);
-  auto frames = decode_requests(from_byte_buffer(call_->incoming));
-  if (!frames) {
-    log::warn("event=stream_bad from={} reason=\"{}\"", call_->context.peer(), frames.error().what);
-    return end_reading(to_grpc(frames.error()));
-  }
-  bool ended = false;
-  bool read_on = false;
+bool Stream::is_idle() {
   {
     std::lock_guard lock(mutex_);
+    if (ended_) return true;
+  }
+  silent_looks_ = heard_.exchange(false) ? 0 : silent_looks_ + 1;
+  return silent_looks_ > limits::server_keepalive / look_interval;
+}
+
+void Stream::on_lost(RecordSocket& /*socket*/, const std::string& why) {
+  log::debug("event=stream_closed reason=\"{}\"", why);
+  end();
+}
+
+/// The client learns why, if there is room for it; then the stream ends.
+void Stream::refuse(const Error& why) {
+  log::warn("event=stream_bad reason=\"{}\"", why.what);
+  bool say = false;
+  {
+    std::lock_guard lock(mutex_);
+    say = !writing_ && !ended_;
+    writing_ = true;
+  }
+  if (say) socket_->write(encode_farewell(why));
+  end();
+}
+
+void Stream::greet(const Payload& record) {
+  auto identity = decode_hello(record);
+  if (!identity) return refuse(identity.error());
+  if (auto admitted = check_addressee(*identity, identities_); !admitted) {
+    return refuse(admitted.error());
+  }
+  greeted_ = true;
+  socket_->allow(message_bytes_max);
+  // The first that is written, to an empty socket: it takes it.
+  socket_->write(encode_welcome());
+}
+
+void Stream::on_record(RecordSocket& socket, Payload record) {
+  heard_ = true;
+  if (!greeted_) return greet(record);
+  if (record.empty()) {
+    bool ours = false;
+    {
+      std::lock_guard lock(mutex_);
+      alive_due_ = true;
+      ours = !std::exchange(writing_, true);
+    }
+    return ours ? pump() : void();
+  }
+  auto frames = decode_requests(record);
+  if (!frames) return refuse(frames.error());
+  {
+    std::lock_guard lock(mutex_);
+    if (ended_) return;
     work_frames_ += frames->size();
     for (const RequestFrame& frame : *frames) work_bytes_ += held_bytes(frame.request);
-    ended = ended_;
-    read_on = !ended && !overloaded();
-    if (!ended) reading_ = read_on;
+    paused_ = overloaded();
+    if (paused_) socket.pause();
   }
-  if (ended) return end_reading(grpc::Status::CANCELLED);
-  // Before the requests are handled, so that the next message comes in meanwhile.
-  if (read_on) call_->stream.Read(&call_->incoming, &read_tag_);
   handle(std::move(*frames));
 }
 
-void DataServer::Impl::Stream::handle(std::vector<RequestFrame> frames) {
+void Stream::handle(std::vector<RequestFrame> frames) {
   std::vector<Finished> finished;
-  finished.reserve(frames.size());
+  std::size_t bytes = 0;
   for (RequestFrame& frame : frames) {
     const std::size_t held = held_bytes(frame.request);
-    if (auto answer = impl_.handler.answer_now(frame.request)) {
+    if (auto answer = handler_.answer_now(frame.request)) {
+      bytes += answer->data.size();
       finished.push_back({{frame.id, std::move(*answer)}, held});
+      // What is worth a message goes, while the next is read.
+      if (bytes >= limits::batch_bytes_max) reply(std::exchange(finished, {}));
+      if (finished.empty()) bytes = 0;
       continue;
     }
     auto done = [self = shared_from_this(), id = frame.id, held](IoReply answer) {
@@ -203,12 +189,12 @@ void DataServer::Impl::Stream::handle(std::vector<RequestFrame> frames) {
       one.push_back({{id, std::move(answer)}, held});
       self->reply(std::move(one));
     };
-    impl_.handler.start(std::move(frame.request), std::move(done));
+    handler_.start(std::move(frame.request), std::move(done));
   }
   if (!finished.empty()) reply(std::move(finished));
 }
 
-void DataServer::Impl::Stream::reply(std::vector<Finished> finished) {
+void Stream::reply(std::vector<Finished> finished) {
   {
     std::lock_guard lock(mutex_);
     if (ended_) return;
@@ -216,141 +202,155 @@ void DataServer::Impl::Stream::reply(std::vector<Finished> finished) {
       replies_.push_back(std::move(one.frame));
       held_.push_back(one.held_bytes);
     }
-    if (writing_ || !next_batch()) return;
+    if (std::exchange(writing_, true)) return;
   }
-  write();
+  pump();
 }
 
-/// Under mutex_: moves what goes into the next message to batch_ and claims the stream's one write.
-/// False: there is nothing to send.
-bool DataServer::Impl::Stream::next_batch() {
-  batch_.clear();
-  batch_held_ = 0;
+/// Under mutex_: moves what goes into the next message to `batch`; none: a sign of life. False:
+/// there is nothing to send.
+bool Stream::next_batch(std::vector<ReplyFrame>& batch) {
+  if (std::exchange(alive_due_, false)) return true;
   const std::span<ReplyFrame> waiting = std::span(replies_).subspan(replies_begin_);
   if (waiting.empty()) return false;
-  const std::size_t count = batch_length(waiting);
-  for (std::size_t i = 0; i < count; ++i) {
-    batch_.push_back(std::move(waiting[i]));
+  batch_frames_ = batch_length(waiting);
+  for (std::size_t i = 0; i < batch_frames_; ++i) {
+    batch.push_back(std::move(waiting[i]));
     batch_held_ += held_[replies_begin_ + i];
   }
-  replies_begin_ += count;
+  replies_begin_ += batch_frames_;
   if (replies_begin_ == replies_.size() || replies_begin_ > limits::stream_work_frames_max) {
     const auto sent = static_cast<std::ptrdiff_t>(replies_begin_);
     replies_.erase(replies_.begin(), replies_.begin() + sent);
     held_.erase(held_.begin(), held_.begin() + sent);
     replies_begin_ = 0;
   }
-  writing_ = true;
   return true;
 }
 
-void DataServer::Impl::Stream::write() {
-  call_->stream.Write(to_byte_buffer(encode_replies(batch_)), &write_tag_);
-}
-
-void DataServer::Impl::Stream::on_write(bool ok) {
-  bool send = false;
-  bool read_on = false;
-  {
-    std::lock_guard lock(mutex_);
-    work_frames_ -= batch_.size();
-    work_bytes_ -= batch_held_;
-    writing_ = false;
-    if (ok && !ended_) {
-      send = next_batch();
-      read_on = !reading_ && !overloaded();
-      reading_ = reading_ || read_on;
+/// Writes until nothing waits or the socket takes no more; then on_sent() goes on. writing_ is
+/// ours.
+void Stream::pump() {
+  for (;;) {
+    std::vector<ReplyFrame> batch;
+    {
+      std::lock_guard lock(mutex_);
+      work_frames_ -= std::exchange(batch_frames_, 0);
+      work_bytes_ -= std::exchange(batch_held_, 0);
+      if (ended_) return;
+      if (paused_ && !overloaded()) {
+        paused_ = false;
+        socket_->resume();
+      }
+      if (!next_batch(batch)) {
+        writing_ = false;
+        return;
+      }
     }
+    if (!socket_->write(batch.empty() ? Payload() : encode_replies(batch))) return;
   }
-  if (send) write();
-  if (read_on) call_->stream.Read(&call_->incoming, &read_tag_);
-  if (!ok) cancel();
-  if (!send) finish_if_settled();
 }
 
-/// Under mutex_.
-void DataServer::Impl::Stream::mark_ended(grpc::Status why) {
-  if (ended_) return;
-  ended_ = true;
-  end_status_ = std::move(why);
-  replies_.clear();
-  held_.clear();
-  replies_begin_ = 0;
+void Stream::on_sent(RecordSocket& /*socket*/) { pump(); }
+
+}  // namespace
+
+/// Also what is told that clients knock, on the first reactor.
+struct DataServer::Impl final : public Reactor::Source {
+  Impl(DataServerOptions server_options, IoHandler& io_handler)
+      : options(std::move(server_options)), handler(io_handler) {}
+
+  /// Looks after the streams at intervals.
+  struct Watch final : Reactor::Source {
+    explicit Watch(Impl& server) : impl(server) {}
+    void ready(std::uint32_t /*events*/) override { impl.look(); }
+    Impl& impl;
+  };
+
+  Result<> start();
+  void stop();
+  void ready(std::uint32_t events) override;
+  void take_in(UniqueFd client);
+  void look();
+
+  const DataServerOptions options;
+  IoHandler& handler;
+  const std::shared_ptr<BufferPool> buffers =
+      std::make_shared<BufferPool>(limits::idle_receive_buffer_bytes_max);
+  UniqueFd listening;
+  UniqueFd timer;
+  UniqueFd spare;  ///< to take in, and send away, a client when no descriptor is left
+  std::uint16_t port = 0;
+
+  std::mutex mutex;
+  bool stopping = false;                         // by mutex
+  std::size_t next_reactor = 0;                  // by mutex
+  std::vector<std::shared_ptr<Stream>> streams;  // by mutex
+
+  // Last: their threads end first.
+  std::vector<std::unique_ptr<Reactor>> reactors;
+};
+
+/// Every client that waits.
+void DataServer::Impl::ready(std::uint32_t /*events*/) {
+  for (;;) {
+    UniqueFd client = accept_data(listening);
+    if (client.valid()) {
+      take_in(std::move(client));
+      continue;
+    }
+    if (errno == ECONNABORTED || errno == EINTR) continue;
+    if (errno != EMFILE && errno != ENFILE) return;
+    log::error("event=stream_refused reason=\"no file descriptor is left\"");
+    spare.reset();
+    accept_data(listening).reset();
+    spare.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  }
 }
 
-void DataServer::Impl::Stream::end_reading(grpc::Status why) {
+void DataServer::Impl::take_in(UniqueFd client) {
+  std::lock_guard lock(mutex);
+  if (stopping) return;
+  Reactor& reactor = *reactors[next_reactor++ % reactors.size()];
+  auto stream = std::make_shared<Stream>(options.identities, handler);
+  streams.push_back(stream);
+  stream->start(
+      std::make_shared<RecordSocket>(reactor, std::move(client), Inbox(buffers, hello_bytes_max)));
+}
+
+void DataServer::Impl::look() {
+  std::uint64_t times = 0;
+  static_cast<void>(!::read(timer.get(), &times, sizeof times));
+  std::vector<std::shared_ptr<Stream>> gone;
   {
-    std::lock_guard lock(mutex_);
-    reading_ = false;
-    mark_ended(std::move(why));
-    // A peer that reads nothing would hold up the write for ever.
-    if (writing_) call_->context.TryCancel();
+    std::lock_guard lock(mutex);
+    const auto idle = std::partition(streams.begin(), streams.end(),
+                                     [](const auto& stream) { return !stream->is_idle(); });
+    gone.assign(idle, streams.end());
+    streams.erase(idle, streams.end());
   }
-  finish_if_settled();
-}
-
-void DataServer::Impl::Stream::cancel() {
-  {
-    std::lock_guard lock(mutex_);
-    mark_ended(grpc::Status::CANCELLED);
-    if (accepted_ && call_ != nullptr) call_->context.TryCancel();
-  }
-  finish_if_settled();
-}
-
-void DataServer::Impl::Stream::finish_if_settled() {
-  {
-    std::lock_guard lock(mutex_);
-    if (!ended_ || reading_ || writing_ || finishing_) return;
-    finishing_ = true;
-  }
-  call_->stream.Finish(end_status_, &finish_tag_);
-}
-
-void DataServer::Impl::Stream::on_finish(bool /*ok*/) {
-  const auto self = std::move(self_);
-  std::unique_ptr<Call> call;
-  {
-    std::lock_guard lock(mutex_);
-    mark_ended(grpc::Status::OK);
-    call = std::move(call_);
-  }
-  call.reset();
-  impl_.closed(this);
+  for (const auto& stream : gone) stream->end();
 }
 
 Result<> DataServer::Impl::start() {
-  if (auto address = parse_address(options.listen); !address) return address.error();
-  grpc::ServerBuilder builder;
-  tune_data_server(builder);
-  listen_on(builder, options.listen, &port);
-  builder.RegisterAsyncGenericService(&service);
-  for (unsigned i = 0; i < options.threads; ++i) queues.push_back(builder.AddCompletionQueue());
-  server = builder.BuildAndStart();
-  const bool listening = server != nullptr && port != 0;
-  for (auto& queue : queues) {
-    threads.emplace_back([&queue] { run_completions(*queue); });
-    if (listening) accept(*queue);
+  auto socket = listen_data(options.listen);
+  if (!socket) return socket.error();
+  listening = std::move(*socket);
+  port = port_of(listening);
+  spare.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  timer.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  itimerspec interval{};
+  interval.it_interval.tv_sec = std::chrono::seconds(look_interval).count();
+  interval.it_value = interval.it_interval;
+  ::timerfd_settime(timer.get(), 0, &interval, nullptr);
+  for (unsigned i = 0; i < options.threads; ++i) {
+    reactors.push_back(std::make_unique<Reactor>("ukai-serve"));
   }
-  if (!listening) return cannot_listen(options.listen);
+  // Not owners: stop() takes them away and waits for the threads before we go.
+  reactors.front()->add(listening.get(), EPOLLIN,
+                        std::shared_ptr<Source>(std::shared_ptr<Source>(), this));
+  reactors.front()->add(timer.get(), EPOLLIN, std::make_shared<Watch>(*this));
   return {};
-}
-
-void DataServer::Impl::accept(grpc::ServerCompletionQueue& queue) {
-  std::shared_ptr<Stream> stream;
-  {
-    std::lock_guard lock(mutex);
-    if (stopping) return;
-    stream = std::make_shared<Stream>(*this, queue);
-    streams.insert(stream.get());
-  }
-  stream->wait_for_client();
-}
-
-void DataServer::Impl::closed(Stream* stream) {
-  std::lock_guard lock(mutex);
-  streams.erase(stream);
-  if (streams.empty()) idle.notify_all();
 }
 
 void DataServer::Impl::stop() {
@@ -358,17 +358,15 @@ void DataServer::Impl::stop() {
   {
     std::lock_guard lock(mutex);
     stopping = true;
-    for (Stream* stream : streams) open.push_back(stream->shared_from_this());
+    open.swap(streams);
   }
-  for (const auto& stream : open) stream->cancel();
-  open.clear();
-  if (server != nullptr) server->Shutdown(std::chrono::system_clock::now());
-  {
-    std::unique_lock lock(mutex);
-    idle.wait(lock, [this] { return streams.empty(); });
+  for (const auto& stream : open) stream->end();
+  if (!reactors.empty()) {
+    reactors.front()->remove(listening.get());
+    reactors.front()->remove(timer.get());
   }
-  for (auto& queue : queues) queue->Shutdown();
-  for (std::thread& thread : threads) thread.join();
+  reactors.clear();
+  listening.reset();
 }
 
 Result<std::unique_ptr<DataServer>> DataServer::start(DataServerOptions options,
@@ -383,6 +381,6 @@ DataServer::DataServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 DataServer::~DataServer() { impl_->stop(); }
 
-std::uint16_t DataServer::port() const { return static_cast<std::uint16_t>(impl_->port); }
+std::uint16_t DataServer::port() const { return impl_->port; }
 
 }  // namespace ukai

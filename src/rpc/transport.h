@@ -7,6 +7,10 @@
 #include <mutex>
 #include <thread>
 
+#include "base/buffer_pool.h"
+#include "base/reactor.h"
+#include "ukai/limits.h"
+
 namespace grpc {
 class CompletionQueue;
 }
@@ -59,10 +63,14 @@ class CompletionThread {
   std::thread thread_;
 };
 
-/// The client side's threads of one process: one for the data streams, and one for unary calls, so
-/// that what is done with their answers never delays data. Outlives all links.
+/// The client side's threads of one process: one for the data streams (and, in ukaid, the guests'
+/// requests), and one for unary calls, so that what is done with their answers never delays data.
+/// Outlives all links.
 struct Transport {
-  CompletionThread data;
+  Reactor data{"ukai-data"};
+  /// What is received goes there (shared_ptr: it comes back from anywhere).
+  std::shared_ptr<BufferPool> buffers =
+      std::make_shared<BufferPool>(limits::idle_receive_buffer_bytes_max);
   CompletionThread control;
 };
 

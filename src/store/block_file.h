@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "store/block_trailer.h"
-#include "store/buffer_pool.h"
+#include "base/buffer_pool.h"
 #include "store/posix_file.h"
 #include "ukai/block_store.h"
 

@@ -14,11 +14,6 @@
 
 namespace ukai {
 
-void UniqueFd::reset(int fd) {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = fd;
-}
-
 Error posix_error(int error_number, std::string_view what) {
   const bool full = error_number == ENOSPC || error_number == EDQUOT;
   std::string text(what);

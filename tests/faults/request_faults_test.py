@@ -15,7 +15,7 @@ from cluster import Cluster
 from files import MIB, pattern, read_at, write_at
 from load import Load
 from oracles import replicas_are_equal, space_is_accounted_for
-from wire import PREFACE, call, message, say
+from wire import PREFACE, call, hello, message, record, say
 
 NewLoad = Callable[..., Load]
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -132,23 +132,23 @@ def test_f32_malformed_requests_change_nothing(cluster: Cluster, name: str, load
     host_control = cluster.json("host", "list")["hosts"][0]["control_address"]
     checker = load(other, 16 * MIB, "--iops", "200")
     dice = random.Random(32)
-    stream = "/ukai.pb.UkaiData/Stream"
-    right = {"ukai-protocol": "1", "ukai-to": "node/n1"}
-    wrongs: list[dict[str, str]] = [
-        {"ukai-protocol": "1", "ukai-to": "node/n2"}, {"ukai-protocol": "999"}, {}]
+    right, known = {"ukai-protocol": "1", "ukai-to": "node/n1"}, hello("node/n1")
+    wrongs = [hello("node/n2"), hello("node/n1", "9"), b"", hello("n" * 300),
+              record(dice.randbytes(100))]
     rounds = [dice.randbytes(dice.randrange(1, 3000)) for _ in range(200 if long else 4)]
     with ThreadPoolExecutor(STRANGERS) as pool:
-        said = [pool.submit(call, data, stream, message(batch), **right)
+        said = [pool.submit(say, data, known, record(batch))
                 for batch in _bad_batches(disk, epoch)]
-        said += [pool.submit(call, data, stream, message(_write_frame(disk, epoch, 1)), **wrong)
+        said += [pool.submit(say, data, wrong, record(_write_frame(disk, epoch, 1)))
                  for wrong in wrongs]
-        said.append(pool.submit(call, data, stream, message(b"x" * 100, 0xFFFFFFFF), **right))
-        said.append(pool.submit(call, data, stream, message(bytes(17 * MIB)), **right))
+        said.append(pool.submit(say, data, known, record(b"x" * 100, 0xFFFFFFFF)))
+        said.append(pool.submit(say, data, known, record(bytes(17 * MIB))))
         for garbage in rounds:
             for address in (data, control, host_control):
                 said.append(pool.submit(say, address, garbage))
                 said.append(pool.submit(say, address, PREFACE, garbage))
-            said.append(pool.submit(call, data, stream, message(garbage), **right))
+            said.append(pool.submit(say, data, known, record(garbage)))
+            said.append(pool.submit(say, data, known, garbage))
             said += [pool.submit(call, control, f"/ukai.pb.NodeControl/{method}",
                                  message(garbage), **right) for method in NODE_METHODS]
             said += [pool.submit(call, host_control, f"/ukai.pb.HostControl/{method}",

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Says to a daemon what no daemon of ours would: just enough of HTTP/2 and gRPC by hand."""
+"""Says to a daemon what no daemon of ours would: data streams, and just enough of HTTP/2 and gRPC, by
+hand."""
 from __future__ import annotations
 
 import socket
@@ -33,6 +34,16 @@ def headers(path: str, extra: dict[str, str]) -> bytes:
 def message(payload: bytes, length: int = -1) -> bytes:
     """gRPC's own prefix; `length` may lie."""
     return b"\0" + struct.pack(">I", len(payload) if length < 0 else length) + payload
+
+
+def record(payload: bytes, length: int = -1) -> bytes:
+    """Of a data stream; `length` may lie."""
+    return struct.pack("<I", len(payload) if length < 0 else length) + payload
+
+
+def hello(identity: str = "", version: str = "1") -> bytes:
+    """How a data stream begins."""
+    return record(f"UKH{version}{identity}".encode())
 
 
 def say(address: str, *parts: bytes) -> bytes:

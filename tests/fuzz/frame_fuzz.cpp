@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The data stream: what does not come from encode_…() is refused, and what does is the same again.
+// The data stream: what does not come from encode_…() is refused, and what does is the same again;
+// however the network cuts it, the records are the same.
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
 
 #include "check.h"
 #include "rpc/frame.h"
+#include "rpc/greeting.h"
+#include "rpc/inbox.h"
 
 namespace ukai::fuzz {
 namespace {
@@ -28,6 +35,43 @@ void try_message(std::string_view bytes, Decode decode, Encode encode) {
   check(encode(*pieces).to_string() == bytes, "decode and encode give the same bytes");
 }
 
+void try_greeting(std::string_view bytes) {
+  const Payload record = in_pieces(bytes, bytes.size() + 1);
+  if (const auto identity = decode_hello(record); identity.ok()) {
+    check(encode_hello(*identity).to_string() == bytes, "decode and encode give the same bytes");
+  } else {
+    check_line(identity.error().what);
+  }
+  if (const auto why = decode_farewell(record)) {
+    check(encode_farewell(*why).to_string() == bytes, "decode and encode give the same bytes");
+  }
+}
+
+constexpr std::size_t record_bytes_max = 1000;
+
+/// All records of a stream that comes `piece_bytes` at a time; the last is what ended it.
+std::vector<std::string> records_of(std::string_view bytes, std::size_t piece_bytes) {
+  Inbox inbox(std::make_shared<BufferPool>(1U << 20), record_bytes_max);
+  std::vector<std::string> out;
+  while (!bytes.empty()) {
+    const std::span<std::byte> space = inbox.space();
+    const std::size_t length = std::min({space.size(), piece_bytes, bytes.size()});
+    std::memcpy(space.data(), bytes.data(), length);
+    bytes.remove_prefix(length);
+    inbox.received(length);
+    for (;;) {
+      auto record = inbox.next();
+      if (!record.ok()) {
+        out.push_back(record.error().what);
+        return out;
+      }
+      if (!record->has_value()) break;
+      out.push_back((*record)->to_string());
+    }
+  }
+  return out;
+}
+
 }  // namespace
 }  // namespace ukai::fuzz
 
@@ -38,5 +82,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                     [](const auto& frames) { return encode_requests(frames); });
   fuzz::try_message(bytes, decode_replies,
                     [](const auto& frames) { return encode_replies(frames); });
+  fuzz::try_greeting(bytes);
+  fuzz::check(fuzz::records_of(bytes, size + 1) == fuzz::records_of(bytes, 3),
+              "how a stream is cut means nothing");
   return 0;
 }

@@ -103,6 +103,8 @@ def test_a_command_given_again_goes_on(new_cluster: Callable[..., Cluster], name
     cluster = new_cluster("--nodes", "3", "--hosts", "1")
     data = pattern(128 * MIB)
     write_at(cluster.create(name, "128MiB", "n1"), 0, data)
+    cluster.ctl("location", "add", name, "n2", "--blocks", "0-3")
+    cluster.ctl("sync", name)
     to_both = ["--from", "n1", "--to", "n2,n3"]
     number = detached(cluster, "relocate", name, *to_both, "--rate", "8M")
     wait_until(lambda: bool(job(cluster, number)["blocks_done"] > 2), "it copies", 20)

@@ -3,7 +3,7 @@
 // Only in the tests of the preset tsan. Debian's gRPC is not instrumented, so TSan does not see
 // that what a thread did before it began an operation happened before what another does with its
 // completion. These functions stand before gRPC's own of the same name and say so, for each
-// operation by its tag and for each lent piece of memory; nothing else is ordered.
+// operation by its tag; nothing else is ordered.
 //
 // Why this and no suppressions: a line such as race:grpc:: hides every report with such a frame in
 // either stack, and all our handlers have one. called_from_lib lines alone leave 3,324 reports in
@@ -24,19 +24,6 @@ Function* real(Function* /*type*/, const char* name) {
   void* found = dlsym(RTLD_NEXT, name);
   if (found == nullptr) std::abort();
   return reinterpret_cast<Function*>(found);
-}
-
-/// Memory that gRPC lets go of on any of its threads.
-struct Lent {
-  void (*give_back)(void*);
-  void* owner;
-};
-
-void give_back(void* argument) {
-  auto* lent = static_cast<Lent*>(argument);
-  __tsan_acquire(lent);
-  lent->give_back(lent->owner);
-  delete lent;
 }
 
 grpc_event completed(grpc_event event) {
@@ -74,14 +61,6 @@ grpc_call_error grpc_server_request_registered_call(grpc_server* server, void* m
       real(&grpc_server_request_registered_call, "grpc_server_request_registered_call");
   __tsan_release(tag);
   return begin(server, method, call, deadline, metadata, payload, bound, notified, tag);
-}
-
-grpc_slice grpc_slice_new_with_user_data(void* bytes, size_t length, void (*destroy)(void*),
-                                         void* user_data) {
-  static const auto make = real(&grpc_slice_new_with_user_data, "grpc_slice_new_with_user_data");
-  auto* lent = new Lent{destroy, user_data};
-  __tsan_release(lent);
-  return make(bytes, length, &give_back, lent);
 }
 
 grpc_event grpc_completion_queue_next(grpc_completion_queue* queue, gpr_timespec deadline,

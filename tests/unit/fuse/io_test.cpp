@@ -248,7 +248,7 @@ TEST_F(FuseIo, lets_many_open_on_one_host_and_nobody_write_on_a_second) {
   FuseOptions options;
   options.mount_point = own("second");
   ASSERT_EQ(run("mkdir $T/second"), 0);
-  auto second = FuseSession::mount(options, other, nullptr);
+  auto second = FuseSession::mount(options, other, reactor_, nullptr);
   ASSERT_TRUE(second.ok()) << second.error().what;
   {
     File one(path("d"), O_RDWR);

@@ -17,7 +17,7 @@ class FuseMount : public Mounted {
   /// The message with which mounting at `folder`/name fails.
   std::string refusal(const std::string& mount_point, FuseOptions options = {}) {
     options.mount_point = mount_point;
-    auto session = FuseSession::mount(options, *disks_, nullptr);
+    auto session = FuseSession::mount(options, *disks_, reactor_, nullptr);
     EXPECT_FALSE(session.ok());
     if (session.ok()) return "";
     EXPECT_EQ(session.error().what.find('\n'), std::string::npos);
@@ -61,7 +61,7 @@ TEST_F(FuseMount, takes_a_path_with_blanks_and_a_slash_at_its_end) {
   ASSERT_EQ(mkdir(odd.c_str(), 0755), 0);
   FuseOptions options;
   options.mount_point = odd + "/";
-  auto session = FuseSession::mount(options, *disks_, nullptr);
+  auto session = FuseSession::mount(options, *disks_, reactor_, nullptr);
   ASSERT_TRUE(session.ok()) << session.error().what;
   EXPECT_EQ((*session)->mount_point(), odd);
   EXPECT_EQ(refusal(odd).substr(0, 12), "mount point ");
@@ -100,7 +100,7 @@ TEST_F(FuseMount, tells_when_somebody_else_unmounts_it) {
   options.mount_point = point_;
   options.threads = 2;
   OneShot<bool> gone;
-  auto session = FuseSession::mount(options, *disks_, [gone] { gone.resolve(true); });
+  auto session = FuseSession::mount(options, *disks_, reactor_, [gone] { gone.resolve(true); });
   ASSERT_TRUE(session.ok());
   ASSERT_EQ(failure_of(access(path("d").c_str(), F_OK)), 0);
   ASSERT_EQ(umount2(point_.c_str(), 0), 0);

@@ -29,7 +29,7 @@ void Mounted::TearDown() {
 
 void Mounted::mount(FuseOptions options) {
   options.mount_point = point_;
-  auto session = FuseSession::mount(options, *disks_, nullptr);
+  auto session = FuseSession::mount(options, *disks_, reactor_, nullptr);
   ASSERT_TRUE(session.ok()) << session.error().what;
   session_ = std::move(*session);
 }

@@ -53,6 +53,7 @@ class Mounted : public ::testing::Test {
   int run(const std::string& command) const;
 
   AsioScheduler scheduler_{2};
+  Reactor reactor_{"test"};
   fake::Cluster cluster_;
   std::unique_ptr<fake::HostDisks> disks_;
   std::unique_ptr<FuseSession> session_;

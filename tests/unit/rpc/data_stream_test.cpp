@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <grpcpp/channel.h>
-#include <grpcpp/client_context.h>
-#include <grpcpp/completion_queue.h>
-#include <grpcpp/generic/generic_stub.h>
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -13,11 +13,11 @@
 #include <thread>
 
 #include "base/asio_scheduler.h"
-#include "rpc/byte_buffers.h"
 #include "rpc/channels.h"
 #include "rpc/data_client.h"
 #include "rpc/data_server.h"
 #include "rpc/frame.h"
+#include "rpc/greeting.h"
 #include "ukai/limits.h"
 
 namespace ukai {
@@ -359,61 +359,66 @@ TEST_F(DataStream, a_port_in_use_is_one_clear_line) {
   EXPECT_EQ(DataServer::start(options, handler_).code(), Code::invalid);
 }
 
-/// A client that speaks gRPC but not our frames, one blocking step at a time.
-class RawClient {
+/// One end of a connection that says whatever it is told to, in blocking steps.
+class Stranger {
  public:
-  explicit RawClient(const std::string& address) : stub_(make_data_channel(address)) {
-    address_to(context_, {});
-    stream_ = stub_.PrepareCall(&context_, "/ukai.pb.UkaiData/Stream", &queue_);
-    stream_->StartCall(this);
-    EXPECT_TRUE(step());
-  }
-  ~RawClient() {
-    context_.TryCancel();
-    queue_.Shutdown();
-    while (step()) continue;
+  explicit Stranger(UniqueFd socket) : socket_(std::move(socket)) {}
+  static Stranger call(std::uint16_t port) {
+    UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_port = htons(port);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
+    return Stranger(std::move(socket));
   }
 
-  bool write(const std::string& bytes) {
-    grpc::Slice slice(bytes);
-    stream_->Write(grpc::ByteBuffer(&slice, 1), this);
-    return step();
+  void say(const std::string& record) { say(record, record.size()); }
+  void say(const std::string& record, std::size_t announced) {
+    const auto length = static_cast<std::uint32_t>(announced);
+    std::string all(reinterpret_cast<const char*>(&length), sizeof length);
+    all += record;
+    EXPECT_EQ(::send(socket_.get(), all.data(), all.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(all.size()));
   }
-  /// The status with which the server ended the stream.
-  grpc::Status end() {
-    grpc::ByteBuffer buffer;
-    do {
-      stream_->Read(&buffer, this);
-    } while (step());
-    grpc::Status status;
-    stream_->Finish(&status, this);
-    step();
-    return status;
+  /// nullopt: the other side has hung up.
+  std::optional<std::string> hear() {
+    std::uint32_t length = 0;
+    if (!receive(reinterpret_cast<char*>(&length), sizeof length)) return std::nullopt;
+    std::string record(length, '\0');
+    if (!receive(record.data(), record.size())) return std::nullopt;
+    return record;
+  }
+  /// The last that is heard.
+  std::string hear_all() {
+    std::string last;
+    while (auto record = hear()) last = *record;
+    return last;
   }
 
  private:
-  bool step() {
-    void* tag = nullptr;
-    bool ok = false;
-    return queue_.Next(&tag, &ok) && ok;
+  bool receive(char* out, std::size_t size) {
+    // Asked for nothing, recv(2) would wait for more all the same.
+    return size == 0 ||
+           ::recv(socket_.get(), out, size, MSG_WAITALL) == static_cast<ssize_t>(size);
   }
-
-  grpc::CompletionQueue queue_;
-  grpc::GenericStub stub_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
+  UniqueFd socket_;
 };
+
+std::string bytes_of(const Payload& record) { return record.to_string(); }
 
 TEST_F(DataStream, ends_the_stream_of_a_client_that_sends_garbage_and_serves_the_others) {
   auto server = serve();
   auto link = client(address_of(*server));
-  for (const std::string& garbage : {std::string("hello"), std::string(), std::string(200, '\xFF'),
-                                     std::string("UKQ1\x01\0\0\0", 8)}) {
-    RawClient foreign(address_of(*server));
-    foreign.write(garbage);
-    const grpc::Status status = foreign.end();
-    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << status.error_message();
-    EXPECT_EQ(status.error_message().find("malformed message"), 0U) << status.error_message();
+  for (const std::string& garbage :
+       {std::string("hello"), std::string(200, '\xFF'), std::string("UKQ1\x01\0\0\0", 8)}) {
+    Stranger foreign = Stranger::call(server->port());
+    foreign.say(bytes_of(encode_hello({})));
+    foreign.say(garbage);
+    const auto why = decode_farewell(Payload(Bytes::copy_of(foreign.hear_all())));
+    ASSERT_TRUE(why) << garbage;
+    EXPECT_EQ(why->code, Code::invalid);
+    EXPECT_EQ(why->what.find("malformed message"), 0U) << why->what;
   }
   EXPECT_EQ(handler_.calls(), 0U);
   link->submit(request(IoOp::read, 1), 10s, answers_.expect(1));
@@ -422,12 +427,62 @@ TEST_F(DataStream, ends_the_stream_of_a_client_that_sends_garbage_and_serves_the
 
 TEST_F(DataStream, a_message_beyond_every_bound_ends_its_stream_only) {
   auto server = serve();
-  RawClient foreign(address_of(*server));
-  foreign.write(std::string(limits::frame_bytes_max + (1U << 20), 'x'));
-  EXPECT_FALSE(foreign.end().ok());
+  Stranger foreign = Stranger::call(server->port());
+  foreign.say(bytes_of(encode_hello({})));
+  foreign.say("x", message_bytes_max + 1);
+  foreign.hear_all();
   auto link = client(address_of(*server));
   link->submit(request(IoOp::read, 1), 10s, answers_.expect(1));
   EXPECT_TRUE(answers_.wait()[1].ok);
+}
+
+TEST_F(DataStream, refuses_who_does_not_greet_and_who_speaks_another_version) {
+  auto server = serve();
+  Stranger rude = Stranger::call(server->port());
+  rude.say("UKQ1");
+  auto why = decode_farewell(Payload(Bytes::copy_of(rude.hear_all())));
+  ASSERT_TRUE(why);
+  EXPECT_EQ(why->what, "malformed message: not a greeting");
+  Stranger newer = Stranger::call(server->port());
+  newer.say("UKH2node/n1");
+  why = decode_farewell(Payload(Bytes::copy_of(newer.hear_all())));
+  ASSERT_TRUE(why);
+  EXPECT_EQ(why->code, Code::refused);
+  EXPECT_EQ(why->what, "protocol version 1 is spoken here, not '2'");
+  // Nobody may announce a megabyte before it is known.
+  Stranger large = Stranger::call(server->port());
+  large.say("UKH1", 1U << 20);
+  large.hear_all();
+}
+
+TEST_F(DataStream, a_sign_of_life_is_answered) {
+  auto server = serve();
+  Stranger foreign = Stranger::call(server->port());
+  foreign.say(bytes_of(encode_hello(node_identity("n1"))));
+  EXPECT_TRUE(is_welcome(Payload(Bytes::copy_of(foreign.hear().value_or("")))));
+  foreign.say({});
+  EXPECT_EQ(foreign.hear(), std::string());
+}
+
+TEST_F(DataStream, a_server_that_says_nothing_any_more_is_given_up) {
+  auto listening = listen_data("127.0.0.1:0");
+  ASSERT_TRUE(listening.ok());
+  auto link = client("127.0.0.1:" + std::to_string(port_of(*listening)));
+  link->connect();
+  pollfd knocks{listening->get(), POLLIN, 0};
+  ASSERT_EQ(::poll(&knocks, 1, 10'000), 1);
+  Stranger silent(UniqueFd(::accept4(listening->get(), nullptr, nullptr, SOCK_CLOEXEC)));
+  EXPECT_TRUE(silent.hear());
+  silent.say(bytes_of(encode_welcome()));
+  EXPECT_TRUE(eventually([&] { return link->condition().connected; }));
+  const auto begin = std::chrono::steady_clock::now();
+  link->submit(request(IoOp::read, 1), 60s, answers_.expect(1));
+  auto& reply = answers_.wait()[1];
+  EXPECT_EQ(reply.code, Code::unreachable);
+  EXPECT_NE(reply.what.find("no sign of life"), std::string::npos) << reply.what;
+  const auto took = std::chrono::steady_clock::now() - begin;
+  EXPECT_GE(took, limits::keepalive_timeout - limits::keepalive_interval);
+  EXPECT_LT(took, 10s);
 }
 
 TEST(Address, is_host_and_port) {

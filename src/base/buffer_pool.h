@@ -11,9 +11,9 @@
 
 namespace ukai {
 
-/// Buffers for data that is read, used again instead of returned to the heap: a fresh megabyte
-/// costs more in page faults than its copy. Sizes are powers of two from 4 KiB to 1 MiB; larger
-/// ones come from the heap. Keeps at most `kept_bytes_max` idle.
+/// Buffers for data that is read or received, used again instead of returned to the heap: a fresh
+/// megabyte costs more in page faults than its copy. Sizes are powers of two from 4 KiB to 2 MiB;
+/// larger ones come from the heap. Keeps at most `kept_bytes_max` idle.
 ///
 /// Threads: safe from any. Buffers may outlive the pool's owner (shared_ptr: each buffer in use
 /// refers to the pool it returns to).
@@ -34,7 +34,7 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
 
  private:
   static constexpr std::size_t smallest = 4096;
-  static constexpr std::size_t classes = 9;  // 4 KiB … 1 MiB
+  static constexpr std::size_t classes = 10;  // 4 KiB … 2 MiB
 
   void give_back(std::byte* memory, std::size_t size_class);
 

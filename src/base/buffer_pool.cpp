@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "store/buffer_pool.h"
+#include "base/buffer_pool.h"
 
 namespace ukai {
 
