@@ -13,8 +13,8 @@
 
 namespace ukai {
 
-/// One storage node as its clients see it: sockets and gRPC (src/rpc), a direct call for the node inside ukaid,
-/// or the simulator. Sessions are the caller's affair; a link only carries.
+/// One storage node as its clients see it: sockets and gRPC (src/rpc), a direct call for the node
+/// inside ukaid, or the simulator. Sessions are the caller's affair; a link only carries.
 ///
 /// Errors: those the node answered; unreachable when no answer came within the deadline or the
 /// connection broke (the request may or may not have been applied: that is what sessions are for).

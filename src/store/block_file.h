@@ -4,8 +4,8 @@
 #include <optional>
 #include <vector>
 
-#include "store/block_trailer.h"
 #include "base/buffer_pool.h"
+#include "store/block_trailer.h"
 #include "store/posix_file.h"
 #include "ukai/block_store.h"
 

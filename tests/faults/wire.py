@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Says to a daemon what no daemon of ours would: data streams, and just enough of HTTP/2 and gRPC, by
-hand."""
+"""Says to a daemon what no daemon of ours would, by hand: data streams, and just enough
+of HTTP/2 and gRPC."""
 from __future__ import annotations
 
 import socket

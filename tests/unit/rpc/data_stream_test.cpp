@@ -399,8 +399,7 @@ class Stranger {
  private:
   bool receive(char* out, std::size_t size) {
     // Asked for nothing, recv(2) would wait for more all the same.
-    return size == 0 ||
-           ::recv(socket_.get(), out, size, MSG_WAITALL) == static_cast<ssize_t>(size);
+    return size == 0 || ::recv(socket_.get(), out, size, MSG_WAITALL) == static_cast<ssize_t>(size);
   }
   UniqueFd socket_;
 };
