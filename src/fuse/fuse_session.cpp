@@ -98,18 +98,18 @@ class FuseSession::Impl::Channel final : public Reactor::Source {
 
 /// The buffer is replaced only when a payload in it was kept.
 void FuseSession::Impl::Channel::ready(std::uint32_t /*events*/) {
-  fuse_session* const session = impl_.session;
+  fuse_session* const kernel = impl_.session;
   for (int i = 0; i < requests_a_turn && !impl_.stopping; ++i) {
     auto& buffer = fuse::current_buffer();
     if (!buffer || buffer->kept()) buffer = impl_.shared.buffers.take();
     fuse_buf received{};
     received.mem = buffer->memory();
-    const int got = fuse_session_receive_buf(session, &received);
+    const int got = fuse_session_receive_buf(kernel, &received);
     buffer->set_memory(received.mem);
     if (got == -EINTR) continue;
     if (got == -EAGAIN) return;
     if (got <= 0) return impl_.on_ended();
-    fuse_session_process_buf(session, &received);
+    fuse_session_process_buf(kernel, &received);
     // A single request is on its way before we look for another.
     if (i == 0) reactor_.end_turn();
   }
