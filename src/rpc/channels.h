@@ -70,6 +70,8 @@ Result<UniqueFd> listen_data(const std::string& address);
 std::uint16_t port_of(const UniqueFd& socket);
 /// Takes a client in; not valid: none waits.
 UniqueFd accept_data(const UniqueFd& listening);
+/// For a connection that has been made: near peers get what suits short messages.
+void suit_distance(const UniqueFd& socket);
 /// The settings of servers for unary calls.
 void tune_control_server(grpc::ServerBuilder& builder);
 

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <system_error>
 
+#include "rpc/channels.h"
+
 namespace ukai {
 namespace {
 
@@ -43,6 +45,7 @@ std::size_t pieces_of(std::span<const std::byte> prefix, const Payload& payload,
 
 void RecordSocket::start(std::shared_ptr<Owner> owner, bool connecting) {
   connecting_ = connecting;
+  if (!connecting) suit_distance(fd_);
   {
     std::lock_guard lock(mutex_);
     owner_ = std::move(owner);
@@ -146,6 +149,7 @@ void RecordSocket::connected() {
   if (::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
   if (error != 0) return lost(text_of(error));
   connecting_ = false;
+  suit_distance(fd_);
   listen_for(EPOLLOUT, false);
   listen_for(EPOLLIN, true);
   if (const auto told = owner()) told->on_connected(*this);
