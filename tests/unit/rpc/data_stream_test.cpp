@@ -484,15 +484,5 @@ TEST_F(DataStream, a_server_that_says_nothing_any_more_is_given_up) {
   EXPECT_LT(took, 10s);
 }
 
-TEST(Address, is_host_and_port) {
-  EXPECT_EQ(parse_address("127.0.0.1:80")->port, 80);
-  EXPECT_EQ(parse_address("[::1]:0")->host, "::1");
-  EXPECT_EQ(format_address(*parse_address("[::1]:9")), "[::1]:9");
-  EXPECT_EQ(format_address(*parse_address("node-1:9")), "node-1:9");
-  for (const char* bad : {"", ":", "a", "a:", ":1", "::1:1", "a:65536", "a:-1", "a:1x", "[]:1"}) {
-    EXPECT_TRUE(parse_address(bad).failed_with(Code::invalid)) << bad;
-  }
-}
-
 }  // namespace
 }  // namespace ukai
