@@ -116,10 +116,14 @@ def test_a_command_given_again_goes_on(new_cluster: Callable[..., Cluster], name
     assert state(cluster, number) == "running"
     cluster.ctl("job", "cancel", number)
     wait_until(lambda: state(cluster, number) == "cancelled", "it ends", 20)
-    # What had arrived has two replicas now; the rest lies where it did.
-    assert "n1:in-sync n2:in-sync" in placement(cluster, name).values()
+    # What had arrived stays, also at its new place; nothing half done is left.
+    for where in placement(cluster, name).values():
+        states = [location.split(":")[1] for location in where.split()]
+        assert where.startswith("n1:") and set(states) == {"in-sync"}, where
     assert cluster.ctl("node", "drain", "n1", "--to", "n2,n3").endswith("node n1 is empty\n")
     at = placement(cluster, name)
+    # As many replicas as before: two of the first four blocks, one of each other.
+    assert at.pop("0-3") == "n2:in-sync n3:in-sync", at
     assert set(at.values()) == {"n2:in-sync", "n3:in-sync"}, at
     assert cluster.ctl("node", "drain", "n1", "--to", "n2,n3") == "node n1 is empty\n"
     assert read_at(cluster.mount("h1") / name, 0, 128 * MIB) == data
