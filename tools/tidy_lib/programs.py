@@ -143,15 +143,20 @@ def shell_scripts() -> list[str]:
 
 
 def python_types() -> list[str]:
-    """mypy --strict passes: each folder with its own imports."""
+    """mypy --strict passes: each folder with its own imports, and the nearest mypy.ini above it."""
+    def command(folder: Path) -> list[str]:
+        config = next(path for path in (above / "mypy.ini" for above in (folder, *folder.parents))
+                      if path.exists())
+        return ["mypy", "--strict", "--no-error-summary", f"--config-file={relative(config)}"]
+
     found = []
     folders = {path.parent for path in python_files()}
     packages = {folder for folder in folders if (folder / "__init__.py").exists()}
     for package in sorted(packages):
-        found += _run(["mypy", "--strict", "--no-error-summary", relative(package)])
+        found += _run([*command(package), relative(package)])
     for folder in sorted(folders - packages):
         files = [relative(path) for path in python_files() if path.parent == folder]
-        found += _run(["mypy", "--strict", "--no-error-summary", "--scripts-are-modules", *files])
+        found += _run([*command(folder), "--scripts-are-modules", *files])
     return sorted(set(found))
 
 

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""UKAI disks as Cinder volumes. The driver is cinder_ukai.driver.UkaiDriver."""
