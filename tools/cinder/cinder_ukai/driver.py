@@ -205,7 +205,8 @@ class UkaiDriver(Manageable, Images):
         if not connector.get("host"):
             raise exception.InvalidConnectorException(missing="host")
 
-    def initialize_connection(self, volume: Any, connector: Any) -> dict[str, Any]:
+    def initialize_connection(self, volume: Any, connector: Any,
+                              **kwargs: Any) -> dict[str, Any]:
         with volume_errors(volume):
             host = self._hosts.find(connector)
             self._grants.allow(volume.name, [host["id"]])
