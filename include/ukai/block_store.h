@@ -54,6 +54,21 @@ class BlockStore {
   /// The range reads as zero and its whole file-system blocks are given back; a block that holds
   /// nothing but zeros afterwards because the range covers all of it vanishes.
   virtual Result<> zero(BlockKey key, std::uint32_t offset_bytes, std::uint32_t length_bytes) = 0;
+
+  // -- versions of a block (docs/decisions/0007-versions.md)
+  /// Those that are here, ascending. nullopt: `ready_only`, and only the device could tell.
+  virtual Result<std::optional<std::vector<Generation>>> versions(DiskId disk, BlockIndex block,
+                                                                  bool ready_only) = 0;
+  /// Makes version `to` with the content of `from`, which nobody changes meanwhile, and `data`
+  /// at `offset_bytes`: after a crash it is whole or not there. exists: it is there already.
+  virtual Result<> fork(BlockKey from, Generation to, std::uint32_t offset_bytes,
+                        const Payload& data) = 0;
+  /// The version is there, and is nothing but zeros: it hides older ones.
+  virtual Result<> blank(BlockKey key) = 0;
+  /// Makes disk `made` of these versions of `from`, each as generation 1, without copying data:
+  /// they must not change any more. Durable on return, if they are. exists: it is there already.
+  virtual Result<> clone_disk(DiskId from, const std::vector<BlockKey>& frozen, DiskId made) = 0;
+
   /// Makes everything written so far of `disk` durable: data, sizes, folders.
   /// io: all that was written since the last good flush must be taken as lost.
   virtual Result<> flush(DiskId disk) = 0;
@@ -73,6 +88,8 @@ class BlockStore {
   struct Usage {
     std::uint64_t allocated_bytes = 0;
     std::uint64_t blocks = 0;
+    std::uint64_t shared_bytes = 0;  ///< of the allocated ones: also of other disks
+    std::uint64_t own_bytes = 0;     ///< what is shared counts in part, so that disks add up
   };
   virtual Result<Usage> usage(DiskId disk) = 0;
 

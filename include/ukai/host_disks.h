@@ -58,7 +58,10 @@ class HostDisks {
  public:
   virtual ~HostDisks() = default;
   virtual Task<Result<std::vector<DiskName>>> list() = 0;
+  /// "NAME@SNAPSHOT" of all snapshots.
+  virtual Task<Result<std::vector<DiskName>>> list_snapshots() = 0;
   virtual Task<Result<DiskAttributes>> stat(DiskName name) = 0;
+  /// "NAME@SNAPSHOT" is a snapshot, which is read only, on any host.
   /// busy: another host has it open for writing; refused: this host is not allowed.
   virtual Task<Result<std::shared_ptr<OpenDisk>>> open(DiskName name, OpenMode mode) = 0;
   /// Sum over the nodes that are alive.
@@ -66,6 +69,10 @@ class HostDisks {
 
   // -- what ukaictl and other hosts ask (HostControl, one function a call)
   virtual Task<Result<pb::ChangeDiskReply>> change_disk(pb::ChangeDiskRequest request) = 0;
+  virtual Task<Result<pb::TakeSnapshotsReply>> take_snapshots(pb::TakeSnapshotsRequest request) = 0;
+  virtual Task<Result<pb::CloneDiskReply>> clone_disk(pb::CloneDiskRequest request) = 0;
+  virtual Task<Result<>> diff_disk(pb::DiffDiskRequest request,
+                                   std::function<bool(const pb::DiffProgress&)> progress) = 0;
   virtual Task<Result<pb::YieldLeaseReply>> yield_lease(pb::YieldLeaseRequest request) = 0;
   virtual Task<Result<pb::DiskStatusReply>> disk_status(pb::DiskStatusRequest request) = 0;
   virtual Task<Result<pb::HostStatusReply>> host_status() = 0;

@@ -35,6 +35,7 @@ class NodeLink {
   virtual Task<Result<pb::SetMissingReply>> set_missing(pb::SetMissingRequest request) = 0;
   virtual Task<Result<pb::PullReply>> pull(pb::PullRequest request) = 0;
   virtual Task<Result<pb::HashReply>> hash(pb::HashRequest request) = 0;
+  virtual Task<Result<pb::CloneReply>> clone(pb::CloneRequest request) = 0;
   virtual Task<Result<pb::DiskUsageReply>> disk_usage(pb::DiskUsageRequest request) = 0;
   virtual Task<Result<pb::HealthReply>> health() = 0;
 

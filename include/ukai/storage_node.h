@@ -63,6 +63,8 @@ class StorageNode {
   Result<pb::SetMissingReply> set_missing(const pb::SetMissingRequest& request);
   Task<Result<pb::PullReply>> pull(pb::PullRequest request);
   Result<pb::HashReply> hash(const pb::HashRequest& request);
+  /// Makes a new disk of a frozen generation, by hard links; durable if that generation is.
+  Result<pb::CloneReply> clone(const pb::CloneRequest& request);
   Result<pb::DiskUsageReply> disk_usage(const pb::DiskUsageRequest& request);
   pb::HealthReply health();
   /// What lies here, page by page, sessions or not.
@@ -72,8 +74,9 @@ class StorageNode {
   std::uint64_t scrub_step();
   /// An order from the registry: the disk's record is gone.
   Result<> delete_disk(DiskId disk);
-  /// An order from the registry: these blocks of a disk have lost their location here. busy: the
-  /// order is not released, and its lease may still have reads under way here.
+  /// An order from the registry: these blocks of a disk have lost their location here, or nobody
+  /// needs some versions any more. busy: the order is not released, and its lease may still have
+  /// reads under way here.
   Result<> delete_blocks(const pb::TrashRecord& order);
   /// Disks that delete_blocks() has left without any block, and that nobody has fenced since; also
   /// by earlier processes.

@@ -55,7 +55,9 @@ Task<bool> TrashCollector::delete_all() {
     auto deleted = co_await delete_one(order);
     if (deleted) {
       log::info("event={} disk={} name=\"{}\"",
-                order.record.blocks().empty() ? "disk_deleted" : "blocks_deleted",
+                order.record.has_versions()     ? "versions_deleted"
+                : order.record.blocks().empty() ? "disk_deleted"
+                                                : "blocks_deleted",
                 order.record.disk_id(), order.record.disk_name());
     } else if (deleted.failed_with(Code::busy)) {
       all = false;  // a holder has reads under way
@@ -71,7 +73,7 @@ Task<Result<>> TrashCollector::delete_one(Catalog::Trash order) {
   if (!order.damage.empty()) co_return Error{Code::corrupt, order.damage};
   auto disk = DiskId::parse(order.record.disk_id());
   if (!disk) co_return disk.error();
-  const bool whole = order.record.blocks().empty();
+  const bool whole = order.record.blocks().empty() && !order.record.has_versions();
   if (!whole) {
     const bool over = co_await lease_is_over(order, *disk);
     if (over) order.record.set_released(true);
@@ -81,7 +83,7 @@ Task<Result<>> TrashCollector::delete_one(Catalog::Trash order) {
   };
   auto outcome = co_await on_pool(std::move(deletes));
   if (!outcome) co_return outcome;
-  if (!whole) left_.insert(*disk);
+  if (!order.record.blocks().empty()) left_.insert(*disk);
   waiting_.erase(order.key);
   co_return co_await catalog_.remove_trash(id_, order.key);
 }

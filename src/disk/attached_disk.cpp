@@ -77,6 +77,11 @@ void AttachedDisk::release_later() {
                             [self = shared_from_this()] { spawn(self->release_if_idle()); });
 }
 
+std::uint32_t AttachedDisk::open_elsewhere(std::uint32_t own) {
+  std::lock_guard lock(mutex_);
+  return users_locked() - std::min(own, users_locked());
+}
+
 bool AttachedDisk::idle() {
   std::lock_guard lock(mutex_);
   return users_locked() == 0 && !disk_;

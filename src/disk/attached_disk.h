@@ -58,6 +58,8 @@ class AttachedDisk : public std::enable_shared_from_this<AttachedDisk> {
 
   pb::DiskStatusInfo status();
   pb::DiskRecord record();
+  /// Handles and operations that have it, but for `own` of the caller's.
+  std::uint32_t open_elsewhere(std::uint32_t own);
   bool idle();
   void nodes_changed();
   DiskId id() const { return id_; }
@@ -107,7 +109,8 @@ class DiskHandle final : public OpenDisk {
  public:
   /// `era`: what disk->opened(mode) gave; a handle that writes is good for it alone.
   DiskHandle(std::shared_ptr<AttachedDisk> disk, OpenMode mode, std::uint64_t era,
-             DiskServices services, DiskOptions options, HostPeers& peers);
+             DiskServices services, DiskOptions options, HostPeers& peers,
+             std::optional<pb::Snapshot> snapshot = std::nullopt);
   ~DiskHandle() override;
 
   DiskAttributes attributes() const override;
@@ -121,6 +124,8 @@ class DiskHandle final : public OpenDisk {
  private:
   Task<Result<std::shared_ptr<Disk>>> for_change(TimePoint deadline);
   Task<IoReply> ask(pb::HostRecord host, IoOp op, ByteRange range);
+  Task<Result<std::uint64_t>> seek_anywhere(std::uint64_t offset_bytes, bool data);
+  std::optional<Generation> view() const;
   bool worth_retrying(const Error& error, TimePoint deadline) const;
 
   std::shared_ptr<AttachedDisk> disk_;
@@ -129,6 +134,10 @@ class DiskHandle final : public OpenDisk {
   DiskServices services_;
   DiskOptions options_;
   HostPeers& peers_;
+  const std::optional<pb::Snapshot> snapshot_;  ///< what is read, instead of the disk as it is
 };
+
+/// The attributes of a disk's snapshot as a file of its own.
+DiskAttributes snapshot_attributes(DiskAttributes disk, const pb::Snapshot& snapshot);
 
 }  // namespace ukai

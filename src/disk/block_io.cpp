@@ -328,7 +328,7 @@ Task<Result<>> BlockIo::change(BlockPart part, IoOp op, Payload data) {
     request.missing_mask = go->missing_mask;
     {
       std::lock_guard lock(core_.mutex);
-      request.generation = Generation{core_.entry.record.generation()};
+      request.generation = core_.head;
     }
     sent = true;
     auto answers = co_await send_to_all(core_, request, std::move(go->targets));
@@ -359,7 +359,7 @@ Task<void> BlockIo::settle(BlockIndex block, RangeLocks::Guard guard) {
     version.block = block;
     {
       std::lock_guard lock(core_.mutex);
-      version.generation = Generation{core_.entry.record.generation()};
+      version.generation = core_.head;
       for (std::size_t index : core_.members.in_sync(view->locations(block))) {
         const bool usable = core_.replicas[index]->state == Replica::State::open;
         (usable ? open : failed).push_back(index);
@@ -385,22 +385,22 @@ Task<void> BlockIo::settle(BlockIndex block, RangeLocks::Guard guard) {
   }
 }
 
-Task<Result<Payload>> BlockIo::read(BlockPart part) {
+Task<Result<Payload>> BlockIo::read(BlockPart part, View at) {
   const ByteRange range = core_.geometry().range_of(part);
   auto guard = co_await core_.locks.acquire(range, RangeLocks::Mode::shared, core_.options.io_wait);
   if (!guard.holds()) co_return io_error(part.block, "a write to it does not end");
-  co_return co_await read_locked(part, IoOp::read);
+  co_return co_await read_locked(part, IoOp::read, at);
 }
 
-Task<Result<Payload>> BlockIo::extents(BlockIndex block) {
+Task<Result<Payload>> BlockIo::extents(BlockIndex block, View at) {
   BlockPart part;
   part.block = block;
   part.length_bytes = static_cast<std::uint32_t>(core_.geometry().range_of(block).size_bytes());
-  co_return co_await read_locked(part, IoOp::extents);
+  co_return co_await read_locked(part, IoOp::extents, at);
 }
 
 /// No replica has all of it undamaged: perhaps one has the one half and another the other.
-Task<Result<Payload>> BlockIo::read_halves(BlockPart part) {
+Task<Result<Payload>> BlockIo::read_halves(BlockPart part, View at) {
   constexpr std::uint32_t unit = BlockStore::unit_bytes;
   const std::uint32_t end = part.offset_bytes + part.length_bytes;
   const std::uint32_t middle = (part.offset_bytes + part.length_bytes / 2 + unit - 1) / unit * unit;
@@ -414,9 +414,9 @@ Task<Result<Payload>> BlockIo::read_halves(BlockPart part) {
     second.offset_bytes = part.offset_bytes + first.length_bytes;
     second.length_bytes = end - second.offset_bytes;
   }
-  auto data = co_await read_locked(first, IoOp::read);
+  auto data = co_await read_locked(first, IoOp::read, at);
   if (!data.ok()) co_return data;
-  auto rest = co_await read_locked(second, IoOp::read);
+  auto rest = co_await read_locked(second, IoOp::read, at);
   if (!rest.ok()) co_return rest;
   data->append(*rest);
   co_return data;
@@ -436,7 +436,7 @@ std::size_t BlockIo::in_sync_count(BlockIndex block) {
   return core_.members.in_sync(view->locations(block)).size();
 }
 
-Task<Result<Payload>> BlockIo::read_locked(BlockPart part, IoOp op) {
+Task<Result<Payload>> BlockIo::read_locked(BlockPart part, IoOp op, View at) {
   const TimePoint deadline = core_.now() + core_.options.io_wait;
   IoRequest request;
   request.op = op;
@@ -449,7 +449,7 @@ Task<Result<Payload>> BlockIo::read_locked(BlockPart part, IoOp op) {
     if (!go) co_return go.error();
     {
       std::lock_guard lock(core_.mutex);
-      request.generation = Generation{core_.entry.record.generation()};
+      request.generation = at.value_or(core_.head);
     }
     std::optional<Error> final_word;
     std::vector<std::size_t> damaged;
@@ -478,7 +478,7 @@ Task<Result<Payload>> BlockIo::read_locked(BlockPart part, IoOp op) {
     }
     if (!damaged.empty() && damaged.size() == go->targets.size()) {
       if (Repairer::whole_units(part).length_bytes > BlockStore::unit_bytes) {
-        co_return co_await read_halves(part);
+        co_return co_await read_halves(part, at);
       }
       // One that cannot be asked now may have it: it is waited for, as when it were the only one.
       if (in_sync_count(part.block) <= damaged.size() || core_.now() >= deadline) {

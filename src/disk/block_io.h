@@ -24,11 +24,14 @@ class BlockIo {
         hedged_(core, repairer),
         confirmation_(core) {}
 
-  Task<Result<Payload>> read(BlockPart part);
+  /// What is read: a snapshot's generation, or the disk as it is.
+  using View = std::optional<Generation>;
+
+  Task<Result<Payload>> read(BlockPart part, View at);
   /// `op` is write (data: part.length_bytes bytes) or zero (no data).
   Task<Result<>> change(BlockPart part, IoOp op, Payload data);
   /// Which parts of a block hold data; as IoOp::extents.
-  Task<Result<Payload>> extents(BlockIndex block);
+  Task<Result<Payload>> extents(BlockIndex block, View at);
 
  private:
   struct Wait {};  ///< no replica can be asked now
@@ -55,8 +58,8 @@ class BlockIo {
   bool held_in_sync(BlockIndex block, const std::vector<Answer>& answers);
   Task<Result<>> after_failures(BlockIndex block, std::vector<Answer> answers, bool& again);
   Task<void> mend_refusals(BlockPart part, IoRequest request, std::vector<Answer>& answers);
-  Task<Result<Payload>> read_locked(BlockPart part, IoOp op);
-  Task<Result<Payload>> read_halves(BlockPart part);
+  Task<Result<Payload>> read_locked(BlockPart part, IoOp op, View at);
+  Task<Result<Payload>> read_halves(BlockPart part, View at);
   Error damaged_everywhere(BlockPart part, const std::vector<std::size_t>& members);
   std::size_t in_sync_count(BlockIndex block);
   Task<void> settle(BlockIndex block, RangeLocks::Guard guard);

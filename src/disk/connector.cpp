@@ -44,7 +44,8 @@ pb::FenceRequest Connector::begin_fence(std::size_t index, const NodeDirectory::
   request.set_disk_name(core_.entry.record.name());
   request.set_size(core_.announced_bytes);
   request.set_block_size(core_.entry.record.block_size());
-  request.set_generation(core_.entry.record.generation());
+  request.set_generation(raw(core_.head));
+  *request.mutable_history() = core_.history_locked();
   for (const std::string& name : core_.members.names()) request.add_members(name);
   request.set_missing_mask(core_.members.missing_mask());
   request.set_holder(core_.options.host.str());
@@ -60,6 +61,7 @@ Task<Connector::Fenced> Connector::fence(std::size_t index) {
   const std::uint64_t told_mask = request.missing_mask();
   const std::uint64_t told_bytes = request.size();
   const auto told_members = static_cast<std::size_t>(request.members_size());
+  const std::string told_history = request.history().SerializeAsString();
   const Result<pb::FenceReply> late = Error{Code::unreachable, "the node did not answer in time"};
   auto asking = found->link->fence(std::move(request));
   auto reply =
@@ -70,6 +72,7 @@ Task<Connector::Fenced> Connector::fence(std::size_t index) {
       core_.replicas[index]->told_mask = told_mask;
       core_.replicas[index]->told_bytes = told_bytes;
       core_.replicas[index]->told_members = told_members;
+      core_.replicas[index]->told_history = told_history;
     }
     co_return take_fence(index, *reply);
   }
@@ -213,7 +216,7 @@ Task<Result<std::vector<BlockVersion>>> Connector::active_of(std::size_t index) 
   }
   auto reply = co_await link->dirty_list(std::move(request));
   if (!reply) co_return reply.error();
-  co_return versions_in(*reply, core_.geometry());
+  co_return versions_in(core_, *reply);
 }
 
 /// Nobody is served yet, so no lock is needed. What the last holder left dirty may differ between
@@ -402,23 +405,27 @@ Task<bool> Connector::tell_missing() {
       std::lock_guard lock(core_.mutex);
       const Replica& replica = *core_.replicas[i];
       const std::uint64_t mask = core_.members.missing_mask();
+      pb::History history = core_.history_locked();
       if (replica.state != Replica::State::open) {
         all = all && (core_.members.missing(i) || core_.members.gone(i));
         continue;
       }
       if (replica.told_mask == mask && replica.told_bytes == core_.announced_bytes &&
-          replica.told_members == core_.members.size())
+          replica.told_members == core_.members.size() &&
+          replica.told_history == history.SerializeAsString())
         continue;
       *request.mutable_ref() = core_.ref(replica);
       for (const std::string& name : core_.members.names()) request.add_members(name);
       request.set_missing_mask(mask);
       request.set_size(core_.announced_bytes);
+      *request.mutable_history() = core_.history_locked();
       session = replica.session;
       link = replica.link;
     }
     const std::uint64_t mask = request.missing_mask();
     const std::uint64_t size_bytes = request.size();
     const auto members = static_cast<std::size_t>(request.members_size());
+    const std::string history = request.history().SerializeAsString();
     auto told = co_await link->set_missing(std::move(request));
     if (!told) {
       core_.session_failed(i, session, told.error());
@@ -430,6 +437,7 @@ Task<bool> Connector::tell_missing() {
     core_.replicas[i]->told_mask = mask;
     core_.replicas[i]->told_bytes = size_bytes;
     core_.replicas[i]->told_members = members;
+    core_.replicas[i]->told_history = history;
   }
   co_return all;
 }

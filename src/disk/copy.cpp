@@ -9,12 +9,14 @@
 
 namespace ukai {
 
-std::vector<BlockVersion> versions_in(const pb::DirtyListReply& spans, const Geometry& geometry) {
+std::vector<BlockVersion> versions_in(DiskCore& core, const pb::DirtyListReply& spans) {
+  std::lock_guard lock(core.mutex);
+  const Geometry geometry{core.entry.record.size(), core.entry.record.block_size()};
   std::vector<BlockVersion> out;
   for (const pb::BlockSpan& span : spans.blocks()) {
     const std::uint64_t end = std::min(span.end(), geometry.block_count());
     for (std::uint64_t block = span.begin(); block < end; ++block) {
-      out.push_back({BlockIndex{block}, Generation{span.generation()}});
+      out.push_back({BlockIndex{block}, core.head});
     }
   }
   return out;
@@ -43,6 +45,9 @@ Task<CopyOutcome> pull(DiskCore& core, BlockVersion version, std::size_t source,
     *request.mutable_ref() = core.ref(to);
     request.set_block(raw(version.block));
     request.set_generation(raw(version.generation));
+    // A change of an older version shows in younger ones, and a younger one may have begun as what
+    // the target had instead of it: so all of them are made equal.
+    request.set_all_versions(core.entry.record.generation() > 1);
     request.set_source_node(from.node.str());
     request.set_source_data_address(from.data_address);
     request.set_source_control_address(from.control_address);
@@ -115,12 +120,7 @@ Task<CopyOutcome> copy_despite_damage(DiskCore& core, BlockVersion version, std:
                                       std::optional<CopyTerms> terms) {
   CopyOutcome out = co_await pull(core, version, source, target, false, terms);
   if (!out.damaged) co_return out;
-  Generation head{};
-  {
-    std::lock_guard lock(core.mutex);
-    head = Generation{core.entry.record.generation()};
-  }
-  if (version.generation == head) co_await repair_source(core, version.block, source, hold);
+  co_await repair_source(core, version.block, source, hold);
   co_return co_await pull(core, version, source, target, true, terms);
 }
 

@@ -9,15 +9,15 @@
 
 namespace ukai {
 
-/// One version of one block, as the nodes' logs name it.
+/// One block with all of its versions, the head's last.
 struct BlockVersion {
   BlockIndex block{};
   Generation generation{1};
   auto operator<=>(const BlockVersion&) const = default;
 };
 
-/// The single versions that `spans` cover, as far as they lie within the disk.
-std::vector<BlockVersion> versions_in(const pb::DirtyListReply& spans, const Geometry& geometry);
+/// The single blocks that `spans` cover, as far as they lie within the disk.
+std::vector<BlockVersion> versions_in(DiskCore& core, const pb::DirtyListReply& spans);
 
 struct CopyOutcome {
   bool ok = false;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "disk/extents.h"
 #include "ukai/disk_change.h"
+#include "ukai/history.h"
 
 namespace ukai {
 namespace {
@@ -28,6 +29,7 @@ Disk::Disk(DiskServices services, DiskOptions options, Catalog::Taken taken, con
       repairer_(core_),
       io_(core_, membership_, repairer_),
       flusher_(core_, membership_, connector_),
+      snapshots_(core_, membership_, connector_, flusher_),
       pace_(core_, membership_, flusher_) {}
 
 Disk::~Disk() = default;
@@ -59,19 +61,30 @@ Task<void> Disk::abandon(Error error) {
   co_await core_.tasks.close();
 }
 
-Task<Result<Payload>> Disk::read(ByteRange range) {
+/// A generation that has lost its name may be half deleted.
+Result<> Disk::check_view(View at) {
+  if (!at) return {};
+  std::lock_guard lock(core_.mutex);
+  for (const Generation kept : kept_generations(core_.entry.record)) {
+    if (kept == *at) return {};
+  }
+  return Error{Code::io, "the snapshot has been deleted"};
+}
+
+Task<Result<Payload>> Disk::read(ByteRange range, View at) {
+  if (auto fine = check_view(at); !fine) co_return fine.error();
   core_.counters.reads += 1;
   core_.counters.read_bytes += range.size_bytes();
   core_.counters.read_sizes.count(range.size_bytes());
   const auto parts = core_.geometry().split(range);
   Payload out;
   if (parts.size() == 1) {
-    auto piece = co_await io_.read(parts.front());
+    auto piece = co_await io_.read(parts.front(), at);
     if (!piece.ok()) core_.counters.read_errors += 1;
     co_return piece;
   }
   std::vector<Task<Result<Payload>>> reads;
-  for (const BlockPart& part : parts) reads.push_back(io_.read(part));
+  for (const BlockPart& part : parts) reads.push_back(io_.read(part, at));
   auto pieces = co_await gather(std::move(reads));
   for (const auto& piece : pieces) {
     if (!piece.ok()) {
@@ -130,7 +143,8 @@ Task<Result<>> Disk::flush() {
   co_return done;
 }
 
-Task<Result<std::uint64_t>> Disk::seek(std::uint64_t offset_bytes, bool data) {
+Task<Result<std::uint64_t>> Disk::seek(std::uint64_t offset_bytes, bool data, View at) {
+  if (auto fine = check_view(at); !fine) co_return fine.error();
   const Geometry geometry = core_.geometry();
   ExtentCursor cursor(offset_bytes, data);
   std::uint64_t block = raw(geometry.block_of(offset_bytes));
@@ -138,7 +152,7 @@ Task<Result<std::uint64_t>> Disk::seek(std::uint64_t offset_bytes, bool data) {
     std::vector<Task<Result<Payload>>> batch;
     const std::uint64_t first = block;
     for (; block < geometry.block_count() && batch.size() < parts_parallel; ++block) {
-      batch.push_back(io_.extents(BlockIndex{block}));
+      batch.push_back(io_.extents(BlockIndex{block}, at));
       if (block == raw(geometry.block_of(offset_bytes))) break;  // most answers are right here
     }
     if (block == first) ++block;
@@ -174,6 +188,8 @@ Task<Result<pb::DiskRecord>> Disk::change(pb::ChangeDiskRequest request) {
     auto told = co_await announce(request);
     if (!told) co_return told.error();
   }
+  if (request.has_delete_snapshot()) co_return co_await snapshots_.remove(std::move(request));
+  if (request.has_rollback()) co_return co_await snapshots_.roll_back(std::move(request));
   if (request.has_drop_node()) co_return co_await membership_.drop_node(std::move(request));
   if (request.has_add_locations() || request.has_remove_locations()) {
     auto changed = co_await membership_.change_locations(std::move(request));

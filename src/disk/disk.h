@@ -13,6 +13,7 @@
 #include "disk/mover.h"
 #include "disk/pace_watch.h"
 #include "disk/repair.h"
+#include "disk/snapshots.h"
 
 namespace ukai {
 
@@ -44,12 +45,15 @@ class Disk {
   /// Ends service at once: whatever waits gets `error`. Resumes when nothing runs any more.
   Task<void> abandon(Error error);
 
-  Task<Result<Payload>> read(ByteRange range);
+  /// `at`: a snapshot's generation; without, the disk as it is.
+  using View = BlockIo::View;
+  Task<Result<Payload>> read(ByteRange range, View at = std::nullopt);
   Task<Result<>> write(std::uint64_t offset_bytes, Payload data);
   Task<Result<>> zero(ByteRange range);
   Task<Result<>> flush();
   /// As OpenDisk::seek.
-  Task<Result<std::uint64_t>> seek(std::uint64_t offset_bytes, bool data);
+  Task<Result<std::uint64_t>> seek(std::uint64_t offset_bytes, bool data,
+                                   View at = std::nullopt);
 
   Task<Result<pb::DiskRecord>> change(pb::ChangeDiskRequest request);
   /// Brings the replicas in sync, and heals every missing member if the terms are about any node.
@@ -61,6 +65,11 @@ class Disk {
   /// Checks every replica of every block against its checksums, and repairs what it can.
   Task<Result<>> scrub(std::function<bool(const pb::ScrubProgress&)> progress);
 
+  /// What differs between two views, in ranges of limits::copy_chunk_bytes.
+  Task<Result<>> diff(Generation from, View to, std::uint64_t size_bytes,
+                      std::function<bool(const pb::DiffProgress&)> progress);
+
+  Snapshots& snapshots() { return snapshots_; }
   DiskId id() const { return core_.id; }
   const Lease& lease() const { return core_.lease; }
   Geometry geometry() { return core_.geometry(); }
@@ -81,6 +90,7 @@ class Disk {
   static Task<void> verify_lease(std::shared_ptr<Disk> disk);
 
  private:
+  Result<> check_view(View at);
   Task<Result<>> change_range(ByteRange range, IoOp op, Payload data);
   Task<Result<>> announce(pb::ChangeDiskRequest resize);
   Task<Result<bool>> compare_block(BlockIndex block, pb::Difference& difference);
@@ -105,6 +115,7 @@ class Disk {
   Repairer repairer_;
   BlockIo io_;
   Flusher flusher_;
+  Snapshots snapshots_;
   PaceWatch pace_;
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "ukai/history.h"
 
 namespace ukai {
 
@@ -21,6 +22,7 @@ DiskCore::DiskCore(DiskServices given_services, DiskOptions given_options, Catal
       map(services.catalog, id),
       entry(std::move(taken.entry)),
       members(entry.record) {
+  head = Generation{entry.record.generation()};
   announced_bytes = entry.record.size();
   writes_lost = owed.writes_lost;
   replicas.reserve(limits::disk_nodes_max);
@@ -70,6 +72,12 @@ Geometry DiskCore::geometry() {
 Sequence DiskCore::next_sequence() {
   std::lock_guard lock(mutex);
   return Sequence{++last_sequence};
+}
+
+pb::History DiskCore::history_locked() const {
+  std::vector<Generation> more = freezing;
+  more.push_back(head);
+  return history_of(entry.record, more);
 }
 
 Owed DiskCore::owed() {

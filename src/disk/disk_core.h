@@ -70,6 +70,7 @@ struct Replica {
   bool heal_unknown = false;       ///< what it misses cannot be told: a survivor is away
   std::uint64_t told_bytes = 0;    ///< size of the disk that the node knows
   std::size_t told_members = 0;    ///< how many members it knows by name
+  std::string told_history;        ///< which generations there are, as it knows it
   std::uint64_t told_mask = 0;     ///< missing mask that the node has folded its active set for
   std::uint64_t changes_acked = 0;    ///< mutating requests that it has applied
   std::uint64_t changes_flushed = 0;  ///< of those, known to be durable
@@ -149,12 +150,17 @@ struct DiskCore {
   MapCache map;
   TaskScope tasks;
   AsyncMutex record_mutex;  ///< serialises changes of the record
+  AsyncMutex snapshot_mutex;  ///< serialises what makes and ends snapshots; before record_mutex
   DiskCounters counters;
 
   std::mutex mutex;
   // -- guarded by mutex
   DiskEntry entry;
   MemberTable members;
+  /// What changes go to. The record may know of a later one, reserved for the next snapshot.
+  Generation head{1};
+  /// Generations that are being frozen and have no name yet: nodes keep what they see.
+  std::vector<Generation> freezing;
   /// Grows when the operator gives the disk a new node, and never moves: what is in it may be used
   /// without the mutex as far as its members' rules allow.
   std::vector<std::unique_ptr<Replica>> replicas;
@@ -173,6 +179,8 @@ struct DiskCore {
   Sequence next_sequence();
   /// Takes the record over, with members that are new. Call with mutex held.
   void adopt_locked(DiskEntry taken);
+  /// What nodes are to know of the generations. Call with mutex held.
+  pb::History history_locked() const;
   Owed owed();
   /// The map of every block that may have changes which no flush has covered.
   std::vector<MapCache::View> changed_map() const;

@@ -13,17 +13,39 @@ constexpr Duration retry_pause = 20ms;
 }  // namespace
 
 DiskHandle::DiskHandle(std::shared_ptr<AttachedDisk> disk, OpenMode mode, std::uint64_t era,
-                       DiskServices services, DiskOptions options, HostPeers& peers)
+                       DiskServices services, DiskOptions options, HostPeers& peers,
+                       std::optional<pb::Snapshot> snapshot)
     : disk_(std::move(disk)),
       mode_(mode),
       era_(era),
       services_(services),
       options_(std::move(options)),
-      peers_(peers) {}
+      peers_(peers),
+      snapshot_(std::move(snapshot)) {}
 
 DiskHandle::~DiskHandle() { disk_->closed(mode_, era_); }
 
-std::uint64_t DiskHandle::size_bytes() const { return disk_->record().size(); }
+std::uint64_t DiskHandle::size_bytes() const {
+  return snapshot_ ? snapshot_->size() : disk_->record().size();
+}
+
+std::optional<Generation> DiskHandle::view() const {
+  if (!snapshot_) return std::nullopt;
+  return Generation{snapshot_->generation()};
+}
+
+/// The number of a generation makes another id of the disk's, for whoever tells files by it.
+DiskAttributes snapshot_attributes(DiskAttributes disk, const pb::Snapshot& snapshot) {
+  auto id = disk.id.bytes();
+  for (std::size_t i = 0; i < sizeof(std::uint64_t); ++i) {
+    id[i] ^= static_cast<std::uint8_t>((snapshot.generation() * 0x9e3779b97f4a7c15) >> (8 * i));
+  }
+  disk.id = DiskId(id);
+  disk.name = DiskName(disk.name.str() + "@" + snapshot.name());
+  disk.size_bytes = snapshot.size();
+  disk.created_unix_s = snapshot.created_unix_s();
+  return disk;
+}
 
 DiskAttributes DiskHandle::attributes() const {
   const pb::DiskRecord record = disk_->record();
@@ -34,7 +56,7 @@ DiskAttributes DiskHandle::attributes() const {
   out.block_size_bytes = record.block_size();
   out.allocated_bytes = record.size();
   out.created_unix_s = record.created_unix_s();
-  return out;
+  return snapshot_ ? snapshot_attributes(std::move(out), *snapshot_) : out;
 }
 
 /// The grant went away under the request, or its new owner is not known yet: worth another look.
@@ -101,6 +123,7 @@ Task<IoReply> DiskHandle::ask(pb::HostRecord host, IoOp op, ByteRange range) {
   IoRequest request;
   request.op = op;
   request.disk = disk_->id();
+  request.generation = view().value_or(Generation{0});
   request.offset_bytes = range.begin_bytes;
   request.length_bytes = static_cast<std::uint32_t>(range.size_bytes());
   OneShot<IoReply> answered;
@@ -111,9 +134,14 @@ Task<IoReply> DiskHandle::ask(pb::HostRecord host, IoOp op, ByteRange range) {
 
 Task<Result<Payload>> DiskHandle::read(std::uint64_t offset_bytes, std::uint32_t length_bytes) {
   const auto count = [&](const Payload& data) {
-    disk_->heat().count_read({offset_bytes, offset_bytes + data.size()});
+    if (!snapshot_) disk_->heat().count_read({offset_bytes, offset_bytes + data.size()});
   };
   const TimePoint deadline = services_.scheduler.now() + options_.io_wait;
+  if (snapshot_) {  // another host does not know where it ends
+    if (offset_bytes >= snapshot_->size()) co_return Payload();
+    length_bytes = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(length_bytes, snapshot_->size() - offset_bytes));
+  }
   for (;;) {
     Error failed{Code::io, ""};
     auto place = co_await disk_->place();
@@ -121,7 +149,7 @@ Task<Result<Payload>> DiskHandle::read(std::uint64_t offset_bytes, std::uint32_t
       const std::uint64_t size = place->here->geometry().size_bytes;
       if (offset_bytes >= size) co_return Payload();
       const ByteRange range{offset_bytes, std::min(offset_bytes + length_bytes, size)};
-      auto data = co_await place->here->read(range);
+      auto data = co_await place->here->read(range, view());
       if (data.ok()) count(*data);
       if (data.ok() || !place->here->stopped()) co_return data;
       failed = data.error();
@@ -142,12 +170,20 @@ Task<Result<Payload>> DiskHandle::read(std::uint64_t offset_bytes, std::uint32_t
 }
 
 Task<Result<std::uint64_t>> DiskHandle::seek(std::uint64_t offset_bytes, bool data) {
+  auto found = co_await seek_anywhere(offset_bytes, data);
+  if (!snapshot_ || !found || *found < snapshot_->size()) co_return found;
+  if (!data) co_return snapshot_->size();
+  co_return Error{Code::not_found, "no data beyond this offset"};
+}
+
+/// The disk may have grown since the snapshot.
+Task<Result<std::uint64_t>> DiskHandle::seek_anywhere(std::uint64_t offset_bytes, bool data) {
   const TimePoint deadline = services_.scheduler.now() + options_.io_wait;
   for (;;) {
     Error failed{Code::io, ""};
     auto place = co_await disk_->place();
     if (place.ok() && place->here) {
-      auto found = co_await place->here->seek(offset_bytes, data);
+      auto found = co_await place->here->seek(offset_bytes, data, view());
       if (found.ok() || !place->here->stopped()) co_return found;
       failed = found.error();
     } else if (place.ok()) {

@@ -131,7 +131,7 @@ Task<Result<bool>> Disk::compare_block(BlockIndex block, pb::Difference& differe
       pb::HashRequest request;
       *request.mutable_ref() = core_.ref(replica);
       request.set_block(raw(block));
-      request.set_generation(core_.entry.record.generation());
+      request.set_generation(raw(core_.head));
       request.set_length(static_cast<std::uint32_t>(range.size_bytes()));
       asking.push_back(replica.link->hash(std::move(request)));
       names.push_back(replica.node.str());

@@ -65,7 +65,7 @@ void Flusher::sort_out(std::vector<Due>& due, std::vector<Target>& ask,
 }
 
 Task<Result<>> Flusher::flush() {
-  auto done = co_await flush_all();
+  auto done = co_await make_durable();
   if (!done) co_return done;
   if (lost_writes_.take()) {
     co_return Error{Code::io,
@@ -74,7 +74,7 @@ Task<Result<>> Flusher::flush() {
   co_return Unit{};
 }
 
-Task<Result<>> Flusher::flush_all() {
+Task<Result<>> Flusher::make_durable() {
   if (mutated(Mutation::flushes_nothing)) co_return Unit{};
   const TimePoint deadline = core_.now() + core_.options.io_wait;
   auto due = due_now();
@@ -139,7 +139,7 @@ Task<bool> Flusher::clean() {
   co_await core_.locks.drain(all);
   // 2. It is durable on all that are present, and whoever is missing has what it missed on record.
   // The guest's own flush is the one that says what was lost.
-  auto flushed = co_await flush_all();
+  auto flushed = co_await make_durable();
   if (!flushed || !co_await connector_.tell_missing() || !all_present_open()) co_return false;
   // 3. The nodes may forget it.
   bool all_cleaned = true;

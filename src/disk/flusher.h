@@ -21,6 +21,8 @@ class Flusher {
   /// Errors: io (acknowledged changes were lost with the only replica's machine, or it cannot be
   /// reached within io_wait), or why the disk is no longer served.
   Task<Result<>> flush();
+  /// The same for ourselves: what was lost before is for the guest's flush() to say.
+  Task<Result<>> make_durable();
   /// Flushes, and clears log entries of all changes so far. Does nothing unless every present
   /// member is open. True when the entries are cleared.
   Task<bool> clean();
@@ -38,8 +40,6 @@ class Flusher {
   std::vector<Due> due_now();
   /// Splits what is still due into those to ask now and those that are away.
   void sort_out(std::vector<Due>& due, std::vector<Target>& ask, std::vector<std::size_t>& away);
-  /// The flush itself; what was lost before is for flush() to say.
-  Task<Result<>> flush_all();
   bool all_present_open();
 
   DiskCore& core_;

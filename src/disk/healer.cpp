@@ -162,7 +162,7 @@ Task<bool> Healer::add_list(Attempt& attempt, std::size_t asked, std::string mis
     co_return false;
   }
   attempt.asked.insert(asked);
-  for (const BlockVersion& version : versions_in(*reply, core_.geometry())) {
+  for (const BlockVersion& version : versions_in(core_, *reply)) {
     if (lacks(attempt.index, version.block)) found.insert(version);
   }
   co_return true;
@@ -185,7 +185,7 @@ Task<bool> Healer::collect(Attempt& attempt) {
   attempt.left = std::move(ordered);
   const pb::DiskRecord& record = core_.entry.record;
   if (record.members(static_cast<int>(attempt.index)).compare_all()) {
-    attempt.generation = Generation{record.generation()};
+    attempt.generation = core_.head;
     attempt.compare_end = block_count;
   }
   show_left_locked(attempt);

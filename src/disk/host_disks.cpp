@@ -14,7 +14,9 @@
 #include "disk/error_log.h"
 #include "disk/job_runner.h"
 #include "disk/lease_clock.h"
+#include "disk/snapshot_group.h"
 #include "disk/usage_cache.h"
+#include "ukai/history.h"
 
 namespace ukai {
 namespace {
@@ -22,6 +24,11 @@ namespace {
 using namespace std::chrono_literals;
 constexpr Duration shut_down_patience = 5s;
 constexpr Duration sweep_delay = 2s;  // whoever has the disk open heals it before that
+
+Error no_snapshot(const SnapshotName& name) {
+  return {Code::not_found,
+          fmt::format("disk {} has no snapshot {}", name.disk.str(), name.snapshot)};
+}
 
 class RealHostDisks final : public HostDisks, private JobHost {
  public:
@@ -36,11 +43,16 @@ class RealHostDisks final : public HostDisks, private JobHost {
             services.nodes.subscribe([this](const NodeId& node) { node_changed(node); })) {}
 
   Task<Result<std::vector<DiskName>>> list() override { return services_.catalog.disk_names(); }
+  Task<Result<std::vector<DiskName>>> list_snapshots() override;
   Task<Result<DiskAttributes>> stat(DiskName name) override;
   Task<Result<std::shared_ptr<OpenDisk>>> open(DiskName name, OpenMode mode) override;
   Task<Result<StoreSpace>> space() override { return usage_.space(); }
 
   Task<Result<pb::ChangeDiskReply>> change_disk(pb::ChangeDiskRequest request) override;
+  Task<Result<pb::TakeSnapshotsReply>> take_snapshots(pb::TakeSnapshotsRequest request) override;
+  Task<Result<pb::CloneDiskReply>> clone_disk(pb::CloneDiskRequest request) override;
+  Task<Result<>> diff_disk(pb::DiffDiskRequest request,
+                           std::function<bool(const pb::DiffProgress&)> progress) override;
   Task<Result<pb::YieldLeaseReply>> yield_lease(pb::YieldLeaseRequest request) override;
   Task<Result<pb::DiskStatusReply>> disk_status(pb::DiskStatusRequest request) override;
   Task<Result<pb::HostStatusReply>> host_status() override;
@@ -64,6 +76,8 @@ class RealHostDisks final : public HostDisks, private JobHost {
   Task<Result<BorrowedDisk>> borrow(std::string id, Purpose purpose);
   Task<Result<std::shared_ptr<OpenDisk>>> open_handle(Attached attached, OpenMode mode,
                                                       std::optional<Purpose> holding);
+  Task<Result<std::shared_ptr<OpenDisk>>> open_snapshot(DiskEntry entry, SnapshotName name,
+                                                        OpenMode mode);
   std::vector<Attached> all();
   void node_changed(const NodeId& node);
   void sweep_soon();
@@ -167,8 +181,23 @@ Task<void> RealHostDisks::sweep() {
   }
 }
 
+Task<Result<std::vector<DiskName>>> RealHostDisks::list_snapshots() {
+  auto disks = co_await services_.catalog.disks();
+  if (!disks) co_return disks.error();
+  std::vector<DiskName> out;
+  for (const DiskListing& disk : *disks) {
+    if (!disk.entry.ok()) continue;
+    for (const pb::Snapshot& snapshot : disk.entry->record.snapshots()) {
+      out.emplace_back(disk.name.str() + "@" + snapshot.name());
+    }
+  }
+  co_return out;
+}
+
 Task<Result<DiskAttributes>> RealHostDisks::stat(DiskName name) {
-  auto id = co_await services_.catalog.find_disk(name);
+  auto parts = parse_snapshot_name(name.str());
+  if (!parts) co_return parts.error();
+  auto id = co_await services_.catalog.find_disk(parts->disk);
   if (!id) co_return id.error();
   pb::DiskRecord record;
   const auto attached = find(*id);
@@ -186,15 +215,42 @@ Task<Result<DiskAttributes>> RealHostDisks::stat(DiskName name) {
   out.size_bytes = record.size();
   out.block_size_bytes = record.block_size();
   out.created_unix_s = record.created_unix_s();
+  if (!parts->snapshot.empty()) {
+    const pb::Snapshot* snapshot = find_snapshot(record, parts->snapshot);
+    if (snapshot == nullptr) co_return no_snapshot(*parts);
+    out = snapshot_attributes(std::move(out), *snapshot);
+  }
   out.allocated_bytes = co_await usage_.allocated_bytes(std::move(record));
   co_return out;
 }
 
+Task<Result<std::shared_ptr<OpenDisk>>> RealHostDisks::open_snapshot(DiskEntry entry,
+                                                                     SnapshotName name,
+                                                                     OpenMode mode) {
+  const pb::Snapshot* found = find_snapshot(entry.record, name.snapshot);
+  if (found == nullptr) co_return no_snapshot(name);
+  if (mode == OpenMode::read_write) {
+    co_return Error{Code::refused, "a snapshot does not change: clone it"};
+  }
+  const pb::Snapshot snapshot = *found;
+  const auto attached = attach(std::move(entry));
+  attached->opening(mode);
+  std::shared_ptr<OpenDisk> handle =
+      std::make_shared<DiskHandle>(attached, mode, attached->opened(mode), disk_services(),
+                                   options_, services_.peers, snapshot);
+  co_return handle;
+}
+
 Task<Result<std::shared_ptr<OpenDisk>>> RealHostDisks::open(DiskName name, OpenMode mode) {
-  auto id = co_await services_.catalog.find_disk(name);
+  auto parts = parse_snapshot_name(name.str());
+  if (!parts) co_return parts.error();
+  auto id = co_await services_.catalog.find_disk(parts->disk);
   if (!id) co_return id.error();
   auto entry = co_await services_.catalog.load_disk(*id);
   if (!entry) co_return entry.error();
+  if (!parts->snapshot.empty()) {
+    co_return co_await open_snapshot(std::move(*entry), std::move(*parts), mode);
+  }
   const auto& allowed = entry->record.allowed_hosts();
   const bool may_write = allowed.empty() || std::find(allowed.begin(), allowed.end(),
                                                       options_.host.str()) != allowed.end();
@@ -238,11 +294,66 @@ Task<Result<pb::ChangeDiskReply>> RealHostDisks::change_disk(pb::ChangeDiskReque
   auto borrowed = co_await borrow(request.disk_id(), Purpose::operation);
   if (!borrowed) co_return borrowed.error();
   Disk& disk = *borrowed->disk;
+  if (request.has_rollback()) {
+    const auto attached = find(disk.id());
+    const std::uint32_t open = attached ? attached->open_elsewhere(1) : 0;
+    if (open > 0) {
+      co_return Error{Code::busy, fmt::format("disk {} is open on host {}", disk.record().name(),
+                                              options_.host.str())};
+    }
+  }
   auto record = co_await disk.change(std::move(request));
   if (!record) co_return record.error();
   pb::ChangeDiskReply reply;
   *reply.mutable_record() = *record;
   co_return reply;
+}
+
+Task<Result<pb::TakeSnapshotsReply>> RealHostDisks::take_snapshots(
+    pb::TakeSnapshotsRequest request) {
+  std::vector<BorrowedDisk> borrowed;
+  std::vector<std::shared_ptr<Disk>> disks;
+  for (const auto& one : request.snapshots()) {
+    auto disk = co_await borrow(one.disk_id(), Purpose::operation);
+    if (!disk) co_return disk.error();
+    disks.push_back(disk->disk);
+    borrowed.push_back(std::move(*disk));
+  }
+  co_return co_await ukai::take_snapshots(services_.scheduler, disks, std::move(request));
+}
+
+Task<Result<pb::CloneDiskReply>> RealHostDisks::clone_disk(pb::CloneDiskRequest request) {
+  auto borrowed = co_await borrow(request.disk_id(), Purpose::operation);
+  if (!borrowed) co_return borrowed.error();
+  auto made = co_await ukai::clone_disk(services_.scheduler, borrowed->disk, std::move(request));
+  if (!made) co_return made.error();
+  pb::CloneDiskReply reply;
+  *reply.mutable_record() = *made;
+  co_return reply;
+}
+
+Task<Result<>> RealHostDisks::diff_disk(pb::DiffDiskRequest request,
+                                        std::function<bool(const pb::DiffProgress&)> progress) {
+  auto borrowed = co_await borrow(request.disk_id(), Purpose::operation);
+  if (!borrowed) co_return borrowed.error();
+  Disk& disk = *borrowed->disk;
+  const pb::DiskRecord record = disk.record();
+  SnapshotName name;
+  name.disk = DiskName(record.name());
+  name.snapshot = request.from();
+  const pb::Snapshot* from = find_snapshot(record, request.from());
+  if (from == nullptr) co_return no_snapshot(name);
+  Disk::View to;
+  std::uint64_t size_bytes = record.size();
+  if (!request.to().empty()) {
+    name.snapshot = request.to();
+    const pb::Snapshot* until = find_snapshot(record, request.to());
+    if (until == nullptr) co_return no_snapshot(name);
+    to = Generation{until->generation()};
+    size_bytes = until->size();
+  }
+  const Generation since{from->generation()};
+  co_return co_await disk.diff(since, to, size_bytes, std::move(progress));
 }
 
 Task<Result<pb::YieldLeaseReply>> RealHostDisks::yield_lease(pb::YieldLeaseRequest request) {
@@ -338,11 +449,13 @@ Task<void> RealHostDisks::serve(std::shared_ptr<Disk> disk, IoRequest request,
                                 std::function<void(IoReply)> done) {
   IoReply reply;
   const std::uint64_t size = disk->geometry().size_bytes;
+  Disk::View at;
+  if (request.generation != Generation{0}) at = request.generation;
   if (request.op == IoOp::read_disk) {
     const ByteRange range{std::min(request.offset_bytes, size),
                           std::min(request.offset_bytes + request.length_bytes, size)};
     if (!range.empty()) {
-      auto data = co_await disk->read(range);
+      auto data = co_await disk->read(range, at);
       if (data.ok()) {
         reply.data = std::move(*data);
       } else {
@@ -350,7 +463,7 @@ Task<void> RealHostDisks::serve(std::shared_ptr<Disk> disk, IoRequest request,
       }
     }
   } else {
-    auto found = co_await disk->seek(request.offset_bytes, request.length_bytes == 1);
+    auto found = co_await disk->seek(request.offset_bytes, request.length_bytes == 1, at);
     if (found.ok()) {
       std::string bytes(sizeof(std::uint64_t), '\0');
       std::memcpy(bytes.data(), &*found, sizeof(std::uint64_t));

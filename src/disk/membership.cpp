@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "ukai/disk_change.h"
 #include "ukai/location_change.h"
+#include "ukai/snapshot_change.h"
 
 namespace ukai {
 namespace {
@@ -17,6 +18,19 @@ constexpr Duration metadata_pause = 100ms;
 
 bool begins_with(const std::vector<std::string>& all, const std::vector<std::string>& begin) {
   return all.size() >= begin.size() && std::equal(begin.begin(), begin.end(), all.begin());
+}
+
+pb::EventRecord change_event(const pb::ChangeDiskRequest& request) {
+  pb::EventRecord event;
+  event.set_who(request.asked_by());
+  if (request.has_delete_snapshot()) {
+    event.set_what("snapshot_deleted");
+    event.set_text(request.delete_snapshot());
+  } else if (request.has_rollback()) {
+    event.set_what("disk_rolled_back");
+    event.set_text("to " + request.rollback());
+  }
+  return event;
 }
 
 }  // namespace
@@ -215,13 +229,14 @@ Task<Result<std::vector<SegmentEntry>>> Membership::grown_segments(pb::DiskRecor
 
 Task<Result<pb::DiskRecord>> Membership::change(pb::ChangeDiskRequest request) {
   auto guard = co_await core_.record_mutex.lock();
-  for (;;) {
+  for (bool tried = false;; tried = true) {
     DiskEntry base;
     {
       std::lock_guard lock(core_.mutex);
       base = core_.entry;
     }
     auto changed = apply_change(base.record, request);
+    if (tried && changed.failed_with(Code::not_found)) co_return base.record;  // it was done
     if (!changed) co_return changed.error();
     auto segments = co_await grown_segments(base.record, *changed);
     if (!segments) co_return segments.error();
@@ -233,12 +248,100 @@ Task<Result<pb::DiskRecord>> Membership::change(pb::ChangeDiskRequest request) {
       for (const SegmentEntry& entry : *segments) grown.push_back(entry.segment);
       changed = with_pending(*changed, {last->segment}, grown);
     }
-    pb::EventRecord event;
-    event.set_who(request.asked_by());
-    auto done = co_await commit(base, *changed, *segments, event);
+    pb::EventRecord event = change_event(request);
+    std::vector<Catalog::Order> orders;
+    if (request.has_delete_snapshot()) orders = version_orders(*changed);
+    auto done = co_await commit(base, *changed, *segments, event, orders);
     if (!done) co_return done.error();
     if (*done == Retry::yes) continue;
+    if (!orders.empty()) core_.tasks.spawn(release(std::move(orders)));
     co_return *changed;
+  }
+}
+
+Task<Result<pb::DiskRecord>> Membership::edit(Edit change, pb::EventRecord event) {
+  auto guard = co_await core_.record_mutex.lock();
+  std::vector<SegmentEntry> none;
+  for (;;) {
+    DiskEntry base;
+    {
+      std::lock_guard lock(core_.mutex);
+      base = core_.entry;
+    }
+    auto changed = change(base.record);
+    if (!changed) co_return changed.error();
+    if (changed->SerializeAsString() == base.record.SerializeAsString()) co_return *changed;
+    auto done = co_await commit(base, *changed, none, event);
+    if (!done) co_return done.error();
+    if (*done == Retry::no) co_return *changed;
+  }
+}
+
+Task<Result<>> Membership::reserve_generation() {
+  Edit change = [this](pb::DiskRecord record) -> Result<pb::DiskRecord> {
+    std::lock_guard lock(core_.mutex);
+    return with_next_generation(std::move(record), core_.head);
+  };
+  pb::EventRecord event;
+  auto done = co_await edit(std::move(change), event);
+  if (!done) co_return done.error();
+  co_return Unit{};
+}
+
+Task<Result<pb::DiskRecord>> Membership::add_snapshot(pb::Snapshot snapshot, std::string asked_by) {
+  pb::EventRecord event;
+  event.set_what("snapshot_created");
+  event.set_who(std::move(asked_by));
+  event.set_text(snapshot.name());
+  Edit change = [snapshot](pb::DiskRecord record) -> Result<pb::DiskRecord> {
+    const pb::Snapshot* there = find_snapshot(record, snapshot.name());
+    // Ours, when the answer to an earlier try was lost.
+    if (there != nullptr && there->generation() == snapshot.generation()) return record;
+    return with_snapshot(std::move(record), snapshot);
+  };
+  return edit(std::move(change), std::move(event));
+}
+
+std::vector<Catalog::Order> Membership::version_orders(const pb::DiskRecord& changed) {
+  std::vector<Catalog::Order> out;
+  std::lock_guard lock(core_.mutex);
+  for (std::size_t i = 0; i < core_.members.size(); ++i) {
+    if (core_.members.gone(i)) continue;
+    Catalog::Order order;
+    order.node = core_.members.node(i);
+    order.key = changed.id() + "-" + DiskId::random().to_string();
+    order.record = order_to_delete_versions(changed, core_.head);
+    order.record.set_epoch(raw(core_.lease.epoch));
+    out.push_back(std::move(order));
+  }
+  return out;
+}
+
+Task<void> Membership::collect_versions() {
+  pb::DiskRecord record;
+  {
+    std::lock_guard lock(core_.mutex);
+    record = core_.entry.record;
+  }
+  auto orders = version_orders(record);
+  const auto left = co_await leave_orders(orders);
+  if (left.ok()) core_.tasks.spawn(release(std::move(orders)));
+}
+
+Task<Result<>> Membership::leave_orders(std::vector<Catalog::Order> orders) {
+  auto guard = co_await core_.record_mutex.lock();
+  std::vector<SegmentEntry> none;
+  pb::EventRecord event;
+  for (;;) {
+    DiskEntry base;
+    {
+      std::lock_guard lock(core_.mutex);
+      base = core_.entry;
+    }
+    const pb::DiskRecord same = base.record;
+    auto done = co_await commit(base, same, none, event, orders);
+    if (!done) co_return done.error();
+    if (*done == Retry::no) co_return Unit{};
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -33,8 +34,17 @@ class Membership {
   /// Gives blocks locations, or takes them off, while the guest goes on. refused: a block would
   /// lose its last in-sync replica. busy: a node has still to delete what it held of the disk.
   Task<Result<pb::DiskRecord>> change_locations(pb::ChangeDiskRequest request);
+  /// Reserves the next generation in the record, unless it is.
+  Task<Result<>> reserve_generation();
+  /// Names what has been frozen.
+  Task<Result<pb::DiskRecord>> add_snapshot(pb::Snapshot snapshot, std::string asked_by);
+  /// Has the nodes delete versions that nobody can read any more.
+  Task<void> collect_versions();
+  /// Leaves orders for nodes with the record as it is.
+  Task<Result<>> leave_orders(std::vector<Catalog::Order> orders);
   /// Records that a guest may write under this epoch, so that handles of earlier ones die.
   Task<Result<>> begin_guest();
+  Task<Result<std::vector<SegmentEntry>>> load_all_segments(const Geometry& geometry);
   /// Records arrived replicas as in sync; those that failed meanwhile are left out. How many came.
   Task<Result<std::size_t>> mark_arrived(std::vector<std::shared_ptr<Arrival>> arrivals);
 
@@ -53,7 +63,9 @@ class Membership {
                  BlockRange blocks);
   Task<void> release(std::vector<Catalog::Order> orders);
   Task<Result<Retry>> after_stale();
-  Task<Result<std::vector<SegmentEntry>>> load_all_segments(const Geometry& geometry);
+  using Edit = std::function<Result<pb::DiskRecord>(pb::DiskRecord)>;
+  Task<Result<pb::DiskRecord>> edit(Edit change, pb::EventRecord event);
+  std::vector<Catalog::Order> version_orders(const pb::DiskRecord& changed);
   Task<Result<std::vector<SegmentEntry>>> grown_segments(pb::DiskRecord from, pb::DiskRecord to);
   void adopt(DiskEntry entry);
   std::vector<std::string> member_names();

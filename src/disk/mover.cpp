@@ -272,7 +272,7 @@ Task<bool> Mover::pull(std::shared_ptr<Work> work, BlockReplica replica, std::si
   terms.gives_way = work->gives_way;
   {
     std::lock_guard lock(core_.mutex);
-    version.generation = Generation{core_.entry.record.generation()};
+    version.generation = core_.head;
     terms.rate_bytes_per_s = pacer_.share(work->rate_bytes_per_s, work->workers, core_.now());
   }
   const CopyOutcome copied =

@@ -20,7 +20,7 @@ IoRequest about(DiskCore& core, IoOp op, BlockPart part) {
   request.offset_bytes = part.offset_bytes;
   request.length_bytes = part.length_bytes;
   std::lock_guard lock(core.mutex);
-  request.generation = Generation{core.entry.record.generation()};
+  request.generation = core.head;
   return request;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "ukai/geometry.h"
+#include "ukai/history.h"
 #include "ukai/limits.h"
 #include "ukai/types.h"
 
@@ -88,6 +89,26 @@ Result<> check_hosts(const pb::DiskRecord& record) {
   return Unit{};
 }
 
+Result<> check_snapshots(const pb::DiskRecord& record) {
+  auto history = History::from(record);
+  if (!history) return corrupt(history.error().what);
+  std::set<std::string_view> names;
+  for (const pb::Snapshot& snapshot : record.snapshots()) {
+    if (!parse_disk_name(snapshot.name())) return corrupt("has a snapshot without a valid name");
+    if (!names.insert(snapshot.name()).second) {
+      return corrupt(fmt::format("names snapshot {} twice", snapshot.name()));
+    }
+    if (!history->contains(Generation{snapshot.generation()})) {
+      return corrupt(fmt::format("snapshot {} is of no generation of it", snapshot.name()));
+    }
+    auto geometry = make_geometry(snapshot.size(), record.block_size());
+    if (!geometry || snapshot.size() > record.size()) {
+      return corrupt(fmt::format("snapshot {} has an impossible size", snapshot.name()));
+    }
+  }
+  return check_line(record.clone_of(), "origin");
+}
+
 }  // namespace
 
 Result<> check_record(const pb::ClusterRecord& record) {
@@ -138,6 +159,7 @@ Result<> check_record(const pb::DiskRecord& record) {
   if (record.generation() == 0) return corrupt("has no generation");
   if (auto fine = check_members(record); !fine) return fine;
   if (auto fine = check_hosts(record); !fine) return fine;
+  if (auto fine = check_snapshots(record); !fine) return fine;
   return check_line(record.last_holder(), "last holder");
 }
 
@@ -163,6 +185,9 @@ Result<> check_record(const pb::TrashRecord& record) {
   if (!DiskId::parse(record.disk_id())) return corrupt("holds no disk id");
   for (const pb::TrashBlocks& blocks : record.blocks()) {
     if (blocks.begin() >= blocks.end()) return corrupt("names no blocks");
+  }
+  if (record.has_versions() && !History::from(record.versions())) {
+    return corrupt("holds no history");
   }
   return check_line(record.disk_name(), "disk's name");
 }

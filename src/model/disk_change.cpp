@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "ukai/geometry.h"
+#include "ukai/snapshot_change.h"
 #include "ukai/types.h"
 
 namespace ukai {
@@ -77,6 +78,11 @@ Result<pb::DiskRecord> apply_change(pb::DiskRecord record, const pb::ChangeDiskR
       record.set_name(name->str());
       break;
     }
+    case pb::ChangeDiskRequest::kDeleteSnapshot:
+      return without_snapshot(std::move(record), request.delete_snapshot());
+    case pb::ChangeDiskRequest::kRollback:
+      return rolled_back(std::move(record), request.rollback());
+    case pb::ChangeDiskRequest::kShrink:
     case pb::ChangeDiskRequest::kDropNode:  // these change the map
     case pb::ChangeDiskRequest::kAddLocations:
     case pb::ChangeDiskRequest::kRemoveLocations:

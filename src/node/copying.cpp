@@ -3,11 +3,9 @@
 // Making a block equal to another node's (protocol.md, "Copying a block").
 #include <fmt/format.h>
 
-#include <atomic>
 #include <cstring>
 
-#include "node/chunk_hash.h"
-#include "node/node_core.h"
+#include "node/block_pull.h"
 #include "node/packing.h"
 #include "ukai/extent_list.h"
 #include "ukai/limits.h"
@@ -19,7 +17,6 @@ constexpr std::size_t chunks_parallel = 8;              // 512 KiB under way fil
 constexpr std::uint32_t read_bytes_max = 256U << 10;    // a request has its price
 constexpr Duration far = std::chrono::milliseconds(2);  // round trip; worth compressing for
 constexpr double slow_bytes_per_s = 30e6;               // the same, of what came last
-constexpr Duration turn_pause = std::chrono::milliseconds(20);
 constexpr std::size_t compare_at_once = 16;  // 1 MiB is read here before others get the thread
 
 bool all_zeros(const Payload& data) {
@@ -41,62 +38,7 @@ std::vector<Extent> join_neighbours(const std::vector<Extent>& chunks) {
   return out;
 }
 
-/// One copy, from its registration to its end. Its steps hold the disk's gate shared, one by one,
-/// so that a fence waits for a step and ends the copy.
-class BlockPull {
- public:
-  BlockPull(std::shared_ptr<NodeCore> core, pb::PullRequest request)
-      : core_(std::move(core)), request_(std::move(request)) {}
-  BlockPull(const BlockPull&) = delete;
-  BlockPull& operator=(const BlockPull&) = delete;
-  ~BlockPull();
-
-  Task<Result<pb::PullReply>> run();
-
- private:
-  Result<> begin();
-  Result<NodeCore::Admitted> step();
-  Task<Result<pb::HashReply>> source_hashes();
-  Task<Result<std::vector<Extent>>> source_extents();
-  bool hole(Extent chunk) const;
-  bool damaged_at_source(Extent chunk) const;
-  ChunkHash source_hash(Extent chunk) const;
-  Result<std::vector<Extent>> compare(std::uint32_t& at);
-  Result<bool> same(Extent chunk);
-  Result<> grow_zeros(Extent chunk);
-  Result<> apply_zeros();
-  Task<Result<>> fetch(std::vector<Extent> wanted);
-  Task<Result<>> fetch_units(Extent chunk);
-  Result<> give_up(Extent unit);
-  struct Fetched {
-    IoReply reply;
-    std::size_t wire_bytes = 0;
-  };
-  Task<Fetched> read_source(Extent chunk);
-  void measure();
-  void judge_link(Duration took, std::size_t bytes);
-  /// `data` empty: zeros.
-  Result<> put(Extent range, const Payload& data);
-  Task<void> pace();
-  Error from_source(Code code, const std::string& what) const;
-
-  const std::shared_ptr<NodeCore> core_;  // shared: outlives the node until the next step
-  const pb::PullRequest request_;
-  std::shared_ptr<NodeLink> source_;
-  NodeCore::DiskRef disk_;
-  BlockKey key_;
-  LogKey log_key_;
-  std::shared_ptr<BlockCopy> copy_;  // shared with the changes that take turns with it
-  bool rewrite_ = false;
-  std::vector<Extent> extents_;
-  pb::HashReply hashes_;
-  std::optional<std::vector<Extent>> source_extents_;  // instead of hashes: nothing was here
-  Extent zeros_;  // a run of chunks that become zeros, not applied yet
-  TimePoint started_;
-  pb::PullReply reply_;
-  // The link is slow. Shared with a ping whose answer may outlast the copy.
-  const std::shared_ptr<std::atomic<bool>> slow_ = std::make_shared<std::atomic<bool>>(false);
-};
+}  // namespace
 
 BlockPull::~BlockPull() {
   if (!copy_) return;
@@ -150,10 +92,19 @@ Result<> BlockPull::begin() {
   // After a failed flush the page cache shows what the medium does not have: equal hashes would
   // prove nothing, and only what is written again reaches the medium.
   rewrite_ = disk.record.flush_failed;
-  auto extents = core_->store().extents(key_);
+  started_ = core_->scheduler().now();
+  return {};
+}
+
+/// What is here?
+Result<> BlockPull::look() {
+  auto admitted = step();
+  if (!admitted.ok()) return admitted.error();
+  auto version = core_->version_of(*admitted->disk, key_);
+  if (!version.ok()) return version.error();
+  auto extents = core_->store().extents(**version);
   if (!extents.ok()) return extents.error();
   extents_ = std::move(*extents);
-  started_ = core_->scheduler().now();
   return {};
 }
 
@@ -161,8 +112,12 @@ Task<Result<pb::PullReply>> BlockPull::run() {
   // The caller's thread may be one that must not wait for a device.
   co_await hop(core_->background());
   // 1. Logged, and changes take turns with this copy from here on.
-  auto begun = begin();
-  if (!begun.ok()) co_return begun.error();
+  if (!copy_) {
+    auto begun = begin();
+    if (!begun.ok()) co_return begun.error();
+  }
+  auto looked = look();
+  if (!looked.ok()) co_return looked.error();
   // 2. What does the source have, and how far away is it? Where nothing is here, there is nothing
   //    to compare: hashes would only cost the source a second look at all of it.
   measure();
@@ -254,7 +209,9 @@ Result<bool> BlockPull::same(Extent chunk) {
   const auto read = [this](Extent range) -> Result<Payload> {
     auto admitted = step();
     if (!admitted.ok()) return admitted.error();
-    auto data = core_->load(*disk_, key_, range);
+    auto version = core_->version_of(*disk_, key_);
+    if (!version.ok()) return version.error();
+    auto data = core_->load(*disk_, **version, range);
     if (!data.ok()) return data.error();
     return std::move(**data);
   };
@@ -410,7 +367,7 @@ Result<> BlockPull::give_up(Extent unit) {
   const std::lock_guard turn(copy_->mutex);
   if (copy_->covered.uncovered(unit).empty()) return {};
   reply_.set_lost_units(reply_.lost_units() + 1);
-  return core_->store().give_up(key_, unit);
+  return core_->give_up(*disk_, key_, unit);
 }
 
 Result<> BlockPull::put(Extent range, const Payload& data) {
@@ -419,10 +376,9 @@ Result<> BlockPull::put(Extent range, const Payload& data) {
   const std::lock_guard turn(copy_->mutex);
   for (const Extent& gap : copy_->covered.uncovered(range)) {
     const std::uint32_t length = gap.end_bytes - gap.begin_bytes;
-    auto done = data.empty()
-                    ? core_->store().zero(key_, gap.begin_bytes, length)
-                    : core_->store().write(key_, gap.begin_bytes,
-                                           data.part(gap.begin_bytes - range.begin_bytes, length));
+    auto done = data.empty() ? core_->put_zeros(*disk_, key_, gap)
+                             : core_->put(*disk_, key_, gap.begin_bytes,
+                                          data.part(gap.begin_bytes - range.begin_bytes, length));
     if (!done.ok()) {
       core_->complain(*disk_, done.error());
       return done;
@@ -440,40 +396,6 @@ Task<void> BlockPull::pace() {
       started_ + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
   const TimePoint now = core_->scheduler().now();
   if (due > now) co_await sleep_for(core_->scheduler(), due - now);
-}
-
-}  // namespace
-
-bool NodeCore::begin_copy() {
-  if (copies_.fetch_add(1) < limits::node_copies_max) return true;
-  end_copy();
-  return false;
-}
-
-bool NodeCore::line_up_for_copy() {
-  if (copies_lined_up_.fetch_add(1) < limits::node_copies_waiting_max) return true;
-  leave_copy_line();
-  return false;
-}
-
-Task<Result<pb::PullReply>> pull_block(std::shared_ptr<NodeCore> core, pb::PullRequest request) {
-  const TimePoint give_up = core->scheduler().now() + limits::copy_deadline / 2;
-  const Error busy{Code::busy, "the node is busy with other copies"};
-  if (!core->line_up_for_copy()) co_return busy;
-  bool begun = core->begin_copy();
-  while (!begun && !core->closed() && core->scheduler().now() < give_up) {
-    co_await sleep_for(core->scheduler(), turn_pause);
-    begun = core->begin_copy();
-  }
-  core->leave_copy_line();
-  if (!begun) co_return busy;
-  Result<pb::PullReply> done = Error{Code::shut_down, ""};
-  {
-    BlockPull pull(core, std::move(request));
-    done = co_await pull.run();
-  }
-  core->end_copy();
-  co_return done;
 }
 
 }  // namespace ukai

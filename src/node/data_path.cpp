@@ -62,7 +62,7 @@ std::optional<IoReply> NodeCore::handle(const IoRequest& request, bool inline_on
   if (!disk) return IoReply::failed(not_served(request.disk));
   if (request.op == IoOp::flush) {
     if (inline_only) return std::nullopt;
-    return flush(*disk, request);
+    return flush(disk, request);
   }
   std::shared_lock pass(disk->gate, std::defer_lock);
   if (!inline_only)
@@ -90,7 +90,10 @@ std::optional<IoReply> NodeCore::handle(const IoRequest& request, bool inline_on
 
 std::optional<IoReply> NodeCore::read(DiskState& disk, const IoRequest& request, bool inline_only) {
   const auto begin = static_cast<std::uint32_t>(request.offset_bytes);
-  auto data = load(disk, key_of(request), {begin, begin + request.length_bytes}, inline_only);
+  auto version = version_of(disk, key_of(request), inline_only);
+  if (!version.ok()) return IoReply::failed(version.error());
+  if (!version->has_value()) return std::nullopt;
+  auto data = load(disk, **version, {begin, begin + request.length_bytes}, inline_only);
   if (!data.ok()) {
     if (mutated(Mutation::returns_damage) && data.failed_with(Code::corrupt))
       data = std::optional<Payload>(Payload::zeros(request.length_bytes));
@@ -118,8 +121,13 @@ std::optional<IoReply> NodeCore::change(DiskState& disk, const IoRequest& reques
     return IoReply::failed(
         Code::stale, fmt::format("{}: generation {} is frozen, this node has seen {}", disk.text(),
                                  raw(request.generation), head));
+  if (!disk.history.contains(request.generation))
+    return IoReply::failed(Code::not_admitted,
+                           fmt::format("{}: generation {} has not been told of here", disk.text(),
+                                       raw(request.generation)));
   if (inline_only && (request.offset_bytes | request.length_bytes) % page_bytes != 0)
     return std::nullopt;
+  if (inline_only && !changes_in_place(disk, key_of(request))) return std::nullopt;
 
   // 1. Durably in the active set, and in the missed set of each member that will lack this.
   const LogKey key{request.block, request.generation};
@@ -159,25 +167,30 @@ std::optional<IoReply> NodeCore::change(DiskState& disk, const IoRequest& reques
   return IoReply{};
 }
 
-Result<> NodeCore::apply_once(const IoRequest& request) {
+Result<> NodeCore::apply_once(DiskState& disk, const IoRequest& request) {
   const auto offset = static_cast<std::uint32_t>(request.offset_bytes);
-  if (request.op == IoOp::write) return store_.write(key_of(request), offset, request.data);
-  return store_.zero(key_of(request), offset, request.length_bytes);
+  if (request.op == IoOp::write) return put(disk, key_of(request), offset, request.data);
+  return put_zeros(disk, key_of(request), {offset, offset + request.length_bytes});
 }
 
 IoReply NodeCore::extents(DiskState& disk, const IoRequest& request) {
-  return list_reply(disk, store_.extents(key_of(request)));
+  auto version = version_of(disk, key_of(request));
+  if (!version.ok()) return IoReply::failed(version.error());
+  return list_reply(disk, store_.extents(**version));
 }
 
 /// Which units of the range do not fit their checksums.
 IoReply NodeCore::check(DiskState& disk, const IoRequest& request) {
   const auto begin = static_cast<std::uint32_t>(request.offset_bytes);
   const Extent range{begin, begin + request.length_bytes};
-  if (disk.torn.contains({request.block, request.generation})) {
-    auto accepted = store_.accept(key_of(request), range);
+  auto version = version_of(disk, key_of(request));
+  if (!version.ok()) return IoReply::failed(version.error());
+  const BlockKey key = **version;
+  if (disk.torn.contains({key.block, key.generation})) {
+    auto accepted = store_.accept(key, range);
     if (!accepted.ok()) return IoReply::failed(accepted.error());
   }
-  return list_reply(disk, store_.check(key_of(request), range));
+  return list_reply(disk, store_.check(key, range));
 }
 
 IoReply NodeCore::list_reply(DiskState& disk, const Result<std::vector<Extent>>& found) {
@@ -191,7 +204,8 @@ IoReply NodeCore::list_reply(DiskState& disk, const Result<std::vector<Extent>>&
 }
 
 /// Not under the gate: a flush takes as long as the device needs, and a fence does not wait for it.
-IoReply NodeCore::flush(DiskState& disk, const IoRequest& request) {
+IoReply NodeCore::flush(const DiskRef& disk_ref, const IoRequest& request) {
+  DiskState& disk = *disk_ref;
   std::uint64_t ticket = 0;
   {
     const std::shared_lock pass(disk.gate);
@@ -199,8 +213,10 @@ IoReply NodeCore::flush(DiskState& disk, const IoRequest& request) {
     if (!admitted.ok()) return IoReply::failed(admitted.error());
     ticket = disk.log.flush_begins();
   }
+  const auto hidden = disk.hidden.take();
   auto flushed = store_.flush(disk.id);
   if (!flushed.ok() && flushed.code() == Code::io) flush_failed(disk, flushed.error());
+  if (flushed.ok() && !hidden.empty()) remove_hidden(disk_ref, hidden);
   const std::shared_lock pass(disk.gate);
   if (flushed.ok()) disk.log.flush_succeeded(ticket);
   if (!flushed.ok()) return IoReply::failed(flushed.error());

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/mutation.h"
 
 namespace ukai {
@@ -56,6 +58,17 @@ bool TornVersions::begin_work() {
 void TornVersions::end_work() {
   const std::lock_guard lock(mutex_);
   working_ = false;
+}
+
+void HiddenVersions::add(BlockIndex block) {
+  const std::lock_guard lock(mutex_);
+  blocks_.insert(block);
+}
+
+std::vector<BlockIndex> HiddenVersions::take() {
+  const std::lock_guard lock(mutex_);
+  const std::set<BlockIndex> taken = std::exchange(blocks_, {});
+  return {taken.begin(), taken.end()};
 }
 
 Result<> DiskState::check_retired(BlockIndex block, Sequence sequence) const {

@@ -13,6 +13,7 @@
 #include "node/gate.h"
 #include "node/session_record.h"
 #include "ukai/geometry.h"
+#include "ukai/history.h"
 #include "ukai/io.h"
 
 namespace ukai {
@@ -43,6 +44,18 @@ class TornVersions {
 struct RetiredBlocks {
   BlockRange blocks;
   Sequence up_to{};
+};
+
+/// Blocks that may have versions which nobody needs any more, since a newer one hides them. They go
+/// when that one is durable. Threads: safe from any.
+class HiddenVersions {
+ public:
+  void add(BlockIndex block);
+  std::vector<BlockIndex> take();
+
+ private:
+  std::mutex mutex_;
+  std::set<BlockIndex> blocks_;  // by mutex_
 };
 
 /// One disk as this node serves it: its session, what it has logged, the copies under way.
@@ -82,11 +95,14 @@ struct DiskState {
   bool session_loaded = false;  // by gate, as the following
   bool log_loaded = false;
   bool suspected = false;  // the torn versions of this start are known
+  bool looked_for_hidden = false;
   bool admitted = false;   // fenced since this process started
   bool deleted = false;
   SessionRecord record;
   std::string name;
   Geometry geometry;
+  History history;
+  std::vector<Generation> kept;  ///< of its generations, ascending: somebody may read them
   std::size_t members = 0;
   std::vector<RetiredBlocks> retired;
 
@@ -96,6 +112,7 @@ struct DiskState {
   std::atomic<std::int64_t> complain_again_ns{0};  ///< of the scheduler's time
   DirtyLog log;
   TornVersions torn;
+  HiddenVersions hidden;
   CopyTable copies;
 };
 

@@ -53,10 +53,17 @@ Result<pb::FenceReply> NodeCore::fence(const pb::FenceRequest& request) {
   if (!checked.ok()) return checked.error();
   auto members = member_view(request.members(), request.missing_mask());
   if (!members.ok()) return members.error();
+  auto history = request.has_history() ? History::from(request.history()) : History();
+  if (!history.ok()) return history.error();
   const DiskRef disk = find_or_add(*id);
   // Waits for whatever is being applied; nothing new begins meanwhile.
   const std::unique_lock pass(disk->gate);
   auto reply = fence_locked(disk, request);
+  if (reply.ok()) {
+    disk->history = *history;
+    disk->kept = kept_in(request.history());
+    look_for_hidden(disk);
+  }
   if (!reply.ok() && reply.code() != Code::stale) complain(*disk, reply.error());
   return reply;
 }
@@ -161,6 +168,8 @@ Result<pb::SetMissingReply> NodeCore::set_missing(const pb::SetMissingRequest& r
     if (geometry->size_bytes < grown.size_bytes) return invalid("a disk never shrinks");
     grown = *geometry;
   }
+  auto history = request.has_history() ? History::from(request.history()) : disk->history;
+  if (!history.ok()) return history.error();
   auto folded = disk->log.set_missing(*members);
   if (!folded.ok()) {
     complain(*disk, folded.error());
@@ -174,6 +183,8 @@ Result<pb::SetMissingReply> NodeCore::set_missing(const pb::SetMissingRequest& r
   }
   disk->members = members->names.size();
   disk->geometry = grown;
+  disk->history = *history;
+  if (request.has_history()) disk->kept = kept_in(request.history());
   return pb::SetMissingReply{};
 }
 

@@ -46,6 +46,22 @@ class NodeCore : public std::enable_shared_from_this<NodeCore> {
   Result<std::optional<Payload>> load(DiskState& disk, BlockKey key, Extent range,
                                       bool ready_only = false);
 
+  // versions.cpp: the caller holds the gate
+  /// The version in which the content that a generation sees stands: the key itself if there is
+  /// none. nullopt: `ready_only`, and only the device could tell.
+  Result<std::optional<BlockKey>> version_of(const DiskState& disk, BlockKey key,
+                                             bool ready_only = false);
+  /// Changes what the key's generation sees, and no other, which may take a new version.
+  Result<> put(DiskState& disk, BlockKey key, std::uint32_t offset_bytes,
+               const Payload& data);
+  Result<> put_zeros(DiskState& disk, BlockKey key, Extent range);
+  Result<> give_up(DiskState& disk, BlockKey key, Extent range);
+  /// False: the next change of the block takes a new version, or only the device could tell.
+  bool changes_in_place(const DiskState& disk, BlockKey key);
+  // -- the caller does not
+  Result<pb::CloneReply> clone(const pb::CloneRequest& request);
+  Result<> delete_versions(const pb::TrashRecord& order);
+
   // scrub.cpp
   std::uint64_t scrub_step();
 
@@ -96,11 +112,18 @@ class NodeCore : public std::enable_shared_from_this<NodeCore> {
   std::optional<IoReply> read(DiskState& disk, const IoRequest& request, bool inline_only);
   std::optional<IoReply> change(DiskState& disk, const IoRequest& request, bool inline_only);
   Result<> apply(DiskState& disk, const IoRequest& request);
-  Result<> apply_once(const IoRequest& request);
+  Result<> apply_once(DiskState& disk, const IoRequest& request);
+  Result<pb::HashReply> versions_reply(DiskId disk, BlockIndex block);
+  Result<> make_own(DiskState& disk, BlockKey key);
+  Result<> fork(DiskState& disk, BlockKey from, Generation to, std::uint32_t offset_bytes,
+                const Payload& data);
+  Result<> remove_versions(const DiskRef& disk, const std::vector<BlockKey>& gone);
+  void remove_hidden(const DiskRef& disk, const std::vector<BlockIndex>& blocks);
+  void look_for_hidden(const DiskRef& disk);
   IoReply check(DiskState& disk, const IoRequest& request);
   IoReply list_reply(DiskState& disk, const Result<std::vector<Extent>>& found);
   IoReply extents(DiskState& disk, const IoRequest& request);
-  IoReply flush(DiskState& disk, const IoRequest& request);
+  IoReply flush(const DiskRef& disk_ref, const IoRequest& request);
   void flush_failed(DiskState& disk, const Error& error);
 
   pb::FenceReply fence_reply(const SessionRecord& record, Epoch epoch_before) const;

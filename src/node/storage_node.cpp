@@ -38,6 +38,10 @@ Result<pb::HashReply> StorageNode::hash(const pb::HashRequest& request) {
   return core_->hash(request);
 }
 
+Result<pb::CloneReply> StorageNode::clone(const pb::CloneRequest& request) {
+  return core_->clone(request);
+}
+
 Result<pb::DiskUsageReply> StorageNode::disk_usage(const pb::DiskUsageRequest& request) {
   return core_->disk_usage(request);
 }

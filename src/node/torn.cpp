@@ -38,9 +38,11 @@ Result<std::optional<Payload>> NodeCore::load(DiskState& disk, BlockKey key, Ext
 }
 
 Result<> NodeCore::apply(DiskState& disk, const IoRequest& request) {
-  auto applied = apply_once(request);
+  auto applied = apply_once(disk, request);
   if (!applied.failed_with(Code::corrupt)) return applied;
-  const BlockKey key{request.disk, request.block, request.generation};
+  auto version = version_of(disk, {request.disk, request.block, request.generation});
+  if (!version.ok()) return version.error();
+  const BlockKey key = **version;
   if (!may_be_torn(disk, key)) {
     counters_.damage_met.fetch_add(1, std::memory_order_relaxed);
     return applied;
@@ -48,7 +50,7 @@ Result<> NodeCore::apply(DiskState& disk, const IoRequest& request) {
   const auto begin = static_cast<std::uint32_t>(request.offset_bytes);
   auto accepted = store_.accept(key, {begin, begin + request.length_bytes});
   if (!accepted.ok()) return accepted.error();
-  return apply_once(request);
+  return apply_once(disk, request);
 }
 
 /// Under the gate, exclusively: nobody is served before this.

@@ -101,6 +101,7 @@ Result<> NodeCore::remove(const DiskRef& disk) {
 }
 
 Result<> NodeCore::delete_blocks(const pb::TrashRecord& order) {
+  if (order.has_versions()) return delete_versions(order);
   auto id = DiskId::parse(order.disk_id());
   if (!id.ok()) return id.error();
   const DiskRef disk = find_or_add(*id);
@@ -247,7 +248,10 @@ Result<pb::HashReply> NodeCore::hash(const pb::HashRequest& request) {
     key = {disk.id, BlockIndex{request.block()}, Generation{request.generation()}};
     auto range = disk.check_range(key.block, 0, request.length());
     if (!range.ok()) return range.error();
-    auto found = store_.extents(key);
+    if (request.only_versions()) return versions_reply(disk.id, key.block);
+    auto version = version_of(disk, key);
+    if (!version.ok()) return version.error();
+    auto found = store_.extents(**version);
     if (!found.ok()) return found.error();
     extents = std::move(*found);
   }
@@ -255,7 +259,9 @@ Result<pb::HashReply> NodeCore::hash(const pb::HashRequest& request) {
   const auto read = [&](Extent range) -> Result<Payload> {
     auto admitted = admit(request.ref());
     if (!admitted.ok()) return admitted.error();
-    auto data = load(*admitted->disk, key, range);
+    auto version = version_of(*admitted->disk, key);
+    if (!version.ok()) return version.error();
+    auto data = load(*admitted->disk, **version, range);
     if (!data.ok()) return data.error();
     return std::move(**data);
   };
@@ -295,6 +301,7 @@ Result<pb::DiskUsageReply> NodeCore::disk_usage(const pb::DiskUsageRequest& requ
   pb::DiskUsageReply reply;
   reply.set_allocated_bytes(usage->allocated_bytes);
   reply.set_blocks(usage->blocks);
+  reply.set_shared_bytes(usage->shared_bytes);
   reply.set_active_blocks(counts.active);
   reply.set_missed_blocks(counts.missed);
   return reply;
@@ -314,7 +321,7 @@ pb::HealthReply NodeCore::health() {
     reply.set_disks(disks->size());
     std::uint64_t used = 0;
     for (const DiskId& id : *disks)
-      if (auto usage = store_.usage(id); usage.ok()) used += usage->allocated_bytes;
+      if (auto usage = store_.usage(id); usage.ok()) used += usage->own_bytes;
     reply.set_used_bytes(used);
   }
   reply.set_reads(counters_.reads.load());

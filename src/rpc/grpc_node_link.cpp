@@ -72,6 +72,11 @@ Task<Result<pb::HashReply>> GrpcNodeLink::hash(pb::HashRequest request) {
                              limits::copy_deadline);
 }
 
+Task<Result<pb::CloneReply>> GrpcNodeLink::clone(pb::CloneRequest request) {
+  return impl_->control.call(&NodeStub::PrepareAsyncClone, std::move(request),
+                             limits::copy_deadline);
+}
+
 Task<Result<pb::DiskUsageReply>> GrpcNodeLink::disk_usage(pb::DiskUsageRequest request) {
   return impl_->control.call(&NodeStub::PrepareAsyncDiskUsage, std::move(request),
                              limits::control_deadline);

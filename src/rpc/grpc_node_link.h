@@ -39,6 +39,7 @@ class GrpcNodeLink final : public NodeLink {
   Task<Result<pb::SetMissingReply>> set_missing(pb::SetMissingRequest request) override;
   Task<Result<pb::PullReply>> pull(pb::PullRequest request) override;
   Task<Result<pb::HashReply>> hash(pb::HashRequest request) override;
+  Task<Result<pb::CloneReply>> clone(pb::CloneRequest request) override;
   Task<Result<pb::DiskUsageReply>> disk_usage(pb::DiskUsageRequest request) override;
   Task<Result<pb::HealthReply>> health() override;
   /// A page of what the node holds; only ukaictl asks.

@@ -17,6 +17,14 @@ void merge(pb::VerifyProgress& waiting, const pb::VerifyProgress& newer) {
   waiting = std::move(merged);
 }
 
+void merge(pb::DiffProgress& waiting, const pb::DiffProgress& newer) {
+  pb::DiffProgress merged = newer;
+  merged.mutable_ranges()->Clear();
+  merged.mutable_ranges()->MergeFrom(waiting.ranges());
+  merged.mutable_ranges()->MergeFrom(newer.ranges());
+  waiting = std::move(merged);
+}
+
 /// Between the work, which must never wait, and the thread that writes to the caller, who may be
 /// slow: messages that were not written yet become one.
 template <class Message>
@@ -72,6 +80,24 @@ class HostControlService final : public pb::HostControl::Service {
                           pb::ChangeDiskReply* reply) override {
     return serve_call(*context, identities_, *reply,
                       [&] { return wait_for_caller(*context, disks_.change_disk(*request)); });
+  }
+
+  grpc::Status TakeSnapshots(grpc::ServerContext* context, const pb::TakeSnapshotsRequest* request,
+                             pb::TakeSnapshotsReply* reply) override {
+    return serve_call(*context, identities_, *reply,
+                      [&] { return wait_for_caller(*context, disks_.take_snapshots(*request)); });
+  }
+
+  grpc::Status CloneDisk(grpc::ServerContext* context, const pb::CloneDiskRequest* request,
+                         pb::CloneDiskReply* reply) override {
+    return serve_call(*context, identities_, *reply,
+                      [&] { return wait_for_caller(*context, disks_.clone_disk(*request)); });
+  }
+
+  grpc::Status DiffDisk(grpc::ServerContext* context, const pb::DiffDiskRequest* request,
+                        grpc::ServerWriter<pb::DiffProgress>* writer) override {
+    return stream(*context, *writer,
+                  [&](auto progress) { return disks_.diff_disk(*request, std::move(progress)); });
   }
 
   grpc::Status YieldLease(grpc::ServerContext* context, const pb::YieldLeaseRequest* request,

@@ -24,6 +24,22 @@ Task<Result<pb::ChangeDiskReply>> HostLink::change_disk(pb::ChangeDiskRequest re
                              limits::control_deadline);
 }
 
+Task<Result<pb::TakeSnapshotsReply>> HostLink::take_snapshots(pb::TakeSnapshotsRequest request) {
+  return impl_->control.call(&HostStub::PrepareAsyncTakeSnapshots, std::move(request),
+                             limits::copy_deadline);
+}
+
+Task<Result<pb::CloneDiskReply>> HostLink::clone_disk(pb::CloneDiskRequest request) {
+  return impl_->control.call(&HostStub::PrepareAsyncCloneDisk, std::move(request),
+                             limits::copy_deadline);
+}
+
+Task<Result<>> HostLink::diff_disk(pb::DiffDiskRequest request,
+                                   std::function<bool(const pb::DiffProgress&)> progress) {
+  return impl_->control.listen(&HostStub::PrepareAsyncDiffDisk, std::move(request),
+                               std::move(progress));
+}
+
 Task<Result<pb::YieldLeaseReply>> HostLink::yield_lease(pb::YieldLeaseRequest request) {
   return impl_->control.call(&HostStub::PrepareAsyncYieldLease, std::move(request),
                              limits::control_deadline);

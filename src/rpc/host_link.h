@@ -26,6 +26,8 @@ class HostLink {
   ~HostLink();
 
   Task<Result<pb::ChangeDiskReply>> change_disk(pb::ChangeDiskRequest request);
+  Task<Result<pb::TakeSnapshotsReply>> take_snapshots(pb::TakeSnapshotsRequest request);
+  Task<Result<pb::CloneDiskReply>> clone_disk(pb::CloneDiskRequest request);
   Task<Result<pb::YieldLeaseReply>> yield_lease(pb::YieldLeaseRequest request);
   Task<Result<pb::DiskStatusReply>> disk_status(pb::DiskStatusRequest request);
   Task<Result<pb::HostStatusReply>> host_status();
@@ -33,6 +35,8 @@ class HostLink {
   /// the work; the task then fails with unreachable.
   Task<Result<>> verify_disk(pb::VerifyDiskRequest request,
                              std::function<bool(const pb::VerifyProgress&)> progress);
+  Task<Result<>> diff_disk(pb::DiffDiskRequest request,
+                           std::function<bool(const pb::DiffProgress&)> progress);
   Task<Result<>> scrub_disk(pb::ScrubDiskRequest request,
                             std::function<bool(const pb::ScrubProgress&)> progress);
 

@@ -117,6 +117,11 @@ Task<Result<pb::HashReply>> LocalNodeLink::hash(pb::HashRequest request) {
   co_return node_.hash(request);
 }
 
+Task<Result<pb::CloneReply>> LocalNodeLink::clone(pb::CloneRequest request) {
+  co_await on_pool();
+  co_return node_.clone(request);
+}
+
 Task<Result<pb::DiskUsageReply>> LocalNodeLink::disk_usage(pb::DiskUsageRequest request) {
   co_await on_pool();
   co_return node_.disk_usage(request);

@@ -43,6 +43,11 @@ class NodeControlService final : public pb::NodeControl::Service {
     return serve_call(*context, identities_, *reply, [&] { return node_.hash(*request); });
   }
 
+  grpc::Status Clone(grpc::ServerContext* context, const pb::CloneRequest* request,
+                     pb::CloneReply* reply) override {
+    return serve_call(*context, identities_, *reply, [&] { return node_.clone(*request); });
+  }
+
   grpc::Status DiskUsage(grpc::ServerContext* context, const pb::DiskUsageRequest* request,
                          pb::DiskUsageReply* reply) override {
     return serve_call(*context, identities_, *reply, [&] { return node_.disk_usage(*request); });

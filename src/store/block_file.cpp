@@ -74,8 +74,10 @@ Result<> put_data(const OpenBlock& block, std::uint32_t offset_bytes, const Payl
 
 }  // namespace
 
+std::uint64_t OpenBlock::shard_of(BlockIndex block) { return raw(block) >> shard_bits; }
+
 std::string OpenBlock::shard_name(BlockIndex block) {
-  return fmt::format("{:06x}", raw(block) >> shard_bits);
+  return fmt::format("{:06x}", shard_of(block));
 }
 
 std::string OpenBlock::file_name(const BlockKey& key) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/buffer_pool.h"
@@ -18,12 +20,16 @@ struct OpenBlock {
   const std::string& disk_folder;
   BlockKey key;
 
+  /// Of the empty file beside each block file, which says that there must be one.
+  static constexpr std::string_view mark_suffix = ".is";
+
   std::string path() const { return disk_folder + "/" + name(key); }
   /// "000012/000012ab.1" for block 0x12ab, generation 1: below the disk's folder.
   static std::string name(const BlockKey& key) {
     return shard_name(key.block) + "/" + file_name(key);
   }
   static std::string shard_name(BlockIndex block);
+  static std::uint64_t shard_of(BlockIndex block);
   static std::string file_name(const BlockKey& key);
   /// The opposite of file_name(); nothing for any other name.
   static std::optional<BlockKey> key_of(DiskId disk, const std::string& file_name);

@@ -4,10 +4,12 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "store/posix_file.h"
 
@@ -15,6 +17,9 @@ namespace ukai {
 namespace {
 
 constexpr char magic[9] = "UKAIBLK1";
+constexpr std::size_t disk_at = 16;
+constexpr std::size_t block_at = 32;
+constexpr std::size_t generation_at = 40;
 
 void put(std::string& out, std::uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>(value >> (8 * i)));
@@ -50,9 +55,11 @@ Result<> write_at(int fd, const void* from, std::size_t length, std::uint64_t of
 
 }  // namespace
 
-BlockTrailer::BlockTrailer(const BlockKey& key, std::uint32_t block_size_bytes, std::string path)
+BlockTrailer::BlockTrailer(const BlockKey& key, std::uint32_t block_size_bytes, std::string path,
+                           std::vector<DiskId> origins)
     : key_(key),
       path_(std::move(path)),
+      origins_(std::move(origins)),
       block_size_bytes_(block_size_bytes),
       units_(block_size_bytes / BlockStore::unit_bytes),
       summer_(key),
@@ -74,6 +81,29 @@ std::string BlockTrailer::header() const {
   return out;
 }
 
+/// Only before anything was summed. False: it is no header that may stand here.
+bool BlockTrailer::adopt_header(const std::string& found) {
+  if (found == header()) return true;
+  const auto number = [&](std::size_t at) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, found.data() + at, sizeof value);
+    return value;
+  };
+  std::array<std::uint8_t, 16> id;
+  std::memcpy(id.data(), found.data() + disk_at, id.size());
+  const BlockKey said{DiskId(id), BlockIndex{number(block_at)}, Generation{number(generation_at)}};
+  const bool own = said.disk == key_.disk && said.generation < key_.generation;
+  const bool origin = std::find(origins_.begin(), origins_.end(), said.disk) != origins_.end();
+  if (said.block != key_.block || (!own && !origin)) return false;
+  const BlockKey before = std::exchange(key_, said);
+  if (found != header()) {  // its own checksum, magic or sizes do not fit
+    key_ = before;
+    return false;
+  }
+  summer_ = UnitSummer(key_);
+  return true;
+}
+
 Result<bool> BlockTrailer::header_stands(int fd) const {
   std::array<std::byte, header_bytes> found;
   auto got = read_at(fd, found.data(), found.size(), block_size_bytes_, path_);
@@ -82,13 +112,16 @@ Result<bool> BlockTrailer::header_stands(int fd) const {
 }
 
 Result<> BlockTrailer::load(int fd) {
-  auto stands = header_stands(fd);
-  if (!stands.ok()) return stands.error();
+  std::string head(header_bytes, '\0');
+  auto head_got =
+      read_at(fd, reinterpret_cast<std::byte*>(head.data()), head.size(), block_size_bytes_, path_);
+  if (!head_got.ok()) return head_got.error();
+  const bool stands = *head_got == header_bytes && adopt_header(head);
   std::vector<UnitSum> found(units_);
   auto got = read_at(fd, reinterpret_cast<std::byte*>(found.data()), units_ * sizeof(UnitSum),
                      std::uint64_t{block_size_bytes_} + header_bytes, path_);
   if (!got.ok()) return got.error();
-  if (!*stands || *got != units_ * sizeof(UnitSum)) {
+  if (!stands || *got != units_ * sizeof(UnitSum)) {
     lose();
     return {};
   }

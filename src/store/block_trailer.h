@@ -5,6 +5,7 @@
 #include <memory>
 #include <shared_mutex>
 #include <string>
+#include <vector>
 
 #include "store/unit_sums.h"
 
@@ -22,13 +23,15 @@ class BlockTrailer {
  public:
   static constexpr std::size_t header_bytes = 64;
 
-  /// `path` is for messages.
-  BlockTrailer(const BlockKey& key, std::uint32_t block_size_bytes, std::string path);
+  /// `path` is for messages. `origins`: disks whose frozen versions may stand here as well.
+  BlockTrailer(const BlockKey& key, std::uint32_t block_size_bytes, std::string path,
+               std::vector<DiskId> origins = {});
 
   std::uint64_t file_bytes() const;
   const UnitSummer& summer() const { return summer_; }
 
-  /// Reads the trailer. One that is not this block version's makes every unit damaged, until it is
+  /// Reads the trailer. A version may have begun as a copy or as a link of an older one, of this
+  /// disk or of an origin, and keeps its header. Any other makes every unit damaged, until it is
   /// written again. Errors: io.
   Result<> load(int fd);
   /// Writes the trailer of a new file, so that its space is taken.
@@ -50,14 +53,16 @@ class BlockTrailer {
 
  private:
   std::string header() const;
+  bool adopt_header(const std::string& found);
   Result<> store_whole(int fd);
   Result<bool> header_stands(int fd) const;
 
-  const BlockKey key_;
+  BlockKey key_;  ///< as the header has it; constant once loaded
   const std::string path_;
+  const std::vector<DiskId> origins_;
   const std::uint32_t block_size_bytes_;
   const std::uint32_t units_;
-  const UnitSummer summer_;
+  UnitSummer summer_;  ///< of key_
   const std::unique_ptr<std::atomic<UnitSum>[]> sums_;
   std::atomic<bool> whole_{false};
 };

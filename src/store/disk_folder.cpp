@@ -16,8 +16,7 @@ namespace {
 /// A walk over the disk's files may take a tenth of the time, and is free below this.
 constexpr auto usage_walk_free = std::chrono::milliseconds(5);
 
-/// An empty file beside each block file, which says that there must be one.
-constexpr const char* mark_suffix = ".is";
+constexpr std::string_view mark_suffix = OpenBlock::mark_suffix;
 
 bool is_shard_name(const std::string& name) {
   return name.size() >= 6 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
@@ -38,7 +37,8 @@ Result<> DiskFolder::open(BlockFile& file, bool create_if_absent) {
     if (!fd.valid() && errno != ENOENT)
       return posix_error(errno, "cannot open " + path_of(file.key));
     if (fd.valid()) {
-      auto trailer = std::make_unique<BlockTrailer>(file.key, block_size_bytes_, path_of(file.key));
+      auto trailer =
+          std::make_unique<BlockTrailer>(file.key, block_size_bytes_, path_of(file.key), origins_);
       auto loaded = trailer->load(fd.get());
       if (!loaded.ok()) return loaded;
       file.fd = std::move(fd);
@@ -72,7 +72,7 @@ Result<> DiskFolder::create(BlockFile& file, bool lost) {
   if (lost) trailer->lose();
   // The mark comes last: without it an empty file means a block of zeros, with it a damaged one.
   auto made = lost ? Result<>() : trailer->create(fd.get());
-  if (made.ok() && !lost) made = mark(file.key);
+  if (made.ok() && !lost) made = mark(folder_, file.key);
   if (!made.ok()) {
     ::unlinkat(folder_.fd.get(), name.c_str(), 0);
     return made;
@@ -80,6 +80,7 @@ Result<> DiskFolder::create(BlockFile& file, bool lost) {
   file.fd = std::move(fd);
   file.trailer = std::move(trailer);
   file.presence = BlockFile::Presence::present;
+  index(file.key, true);
   ++changes_;
   const std::lock_guard lock(unsynced_mutex_);
   unsynced_shards_.insert(shard);
@@ -87,19 +88,19 @@ Result<> DiskFolder::create(BlockFile& file, bool lost) {
 }
 
 Result<bool> DiskFolder::marked(const BlockKey& key) const {
-  const std::string name = OpenBlock::name(key) + mark_suffix;
+  const std::string name = OpenBlock::name(key).append(mark_suffix);
   if (::faccessat(folder_.fd.get(), name.c_str(), F_OK, AT_EACCESS) == 0) return true;
   if (errno == ENOENT) return false;
   return posix_error(errno, "cannot look at " + folder_.path_of(name));
 }
 
-Result<> DiskFolder::mark(const BlockKey& key) {
-  const std::string name = OpenBlock::name(key) + mark_suffix;
+Result<> DiskFolder::mark(const Folder& folder, const BlockKey& key) {
+  const std::string name = OpenBlock::name(key).append(mark_suffix);
   const UniqueFd fd(retry([&] {
-    return ::openat(folder_.fd.get(), name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    return ::openat(folder.fd.get(), name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   }));
   if (fd.valid()) return {};
-  return posix_error(errno, "cannot create " + folder_.path_of(name));
+  return posix_error(errno, "cannot create " + folder.path_of(name));
 }
 
 Result<> DiskFolder::remove(BlockFile& file) {
@@ -107,11 +108,12 @@ Result<> DiskFolder::remove(BlockFile& file) {
   if (file.presence == Presence::absent) return {};
   const std::string shard = OpenBlock::shard_name(file.key.block);
   const std::string name = OpenBlock::name(file.key);
-  for (const std::string& path : {name + mark_suffix, name}) {
+  for (const std::string& path : {std::string(name).append(mark_suffix), name}) {
     if (::unlinkat(folder_.fd.get(), path.c_str(), 0) != 0 && errno != ENOENT)
       return posix_error(errno, "cannot remove " + folder_.path_of(path));
   }
   ++changes_;
+  index(file.key, false);
   file.fd.reset();
   file.trailer.reset();
   file.presence = Presence::absent;
@@ -265,7 +267,7 @@ Result<std::vector<BlockKey>> DiskFolder::blocks() const {
     auto files = list_names(*shard);
     if (!files.ok()) return files.error();
     for (std::string& file : *files) {
-      if (file.ends_with(mark_suffix)) file.resize(file.size() - std::strlen(mark_suffix));
+      if (file.ends_with(mark_suffix)) file.resize(file.size() - mark_suffix.size());
       if (auto key = OpenBlock::key_of(id_, file)) found.push_back(*key);
     }
   }
@@ -291,7 +293,10 @@ Result<BlockStore::Usage> DiskFolder::measure() const {
         if (errno == ENOENT) continue;  // removed meanwhile
         return posix_error(errno, "cannot look at " + shard->path_of(file));
       }
-      total.allocated_bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
+      const std::uint64_t bytes = static_cast<std::uint64_t>(status.st_blocks) * 512;
+      total.allocated_bytes += bytes;
+      if (status.st_nlink > 1) total.shared_bytes += bytes;
+      total.own_bytes += bytes / std::max<std::uint64_t>(1, status.st_nlink);
       ++total.blocks;
     }
   }

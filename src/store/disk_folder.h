@@ -53,12 +53,18 @@ class DiskFolder {
   };
   using SyncAll = std::function<Result<>()>;
 
-  DiskFolder(DiskId id, std::uint32_t block_size_bytes, Folder folder)
-      : id_(id), block_size_bytes_(block_size_bytes), folder_(std::move(folder)) {}
+  DiskFolder(DiskId id, std::uint32_t block_size_bytes, Folder folder,
+             std::vector<DiskId> origins = {})
+      : id_(id),
+        block_size_bytes_(block_size_bytes),
+        folder_(std::move(folder)),
+        origins_(std::move(origins)) {}
 
   DiskId id() const { return id_; }
   std::uint32_t block_size_bytes() const { return block_size_bytes_; }
   const Folder& folder() const { return folder_; }
+  /// Disks that this one began as a clone of, directly or not.
+  const std::vector<DiskId>& origins() const { return origins_; }
   std::string path_of(const BlockKey& key) const;
   /// The caller holds file.state, and the file is open.
   OpenBlock handle_of(const BlockFile& file) const {
@@ -70,6 +76,11 @@ class DiskFolder {
   /// not is made as well, with nothing in it that fits its checksum.
   Result<> open(BlockFile& file, bool create);
   Result<> remove(BlockFile& file);
+  /// Makes the file with the content of `base`, which is open, and the data. exists, corrupt.
+  Result<> fork(BlockFile& file, const BlockFile& base, BlockFileIo& io, std::uint32_t offset_bytes,
+                const Payload& data);
+  /// Links the file of a frozen version, under generation 1, into the folder of a clone.
+  Result<> link_into(const Folder& clone, const BlockKey& frozen) const;
   /// True when the open file is no longer what its name stands for.
   bool gone(const BlockFile& file) const;
   /// The next open() looks again.
@@ -90,6 +101,8 @@ class DiskFolder {
   Result<BlockStore::Usage> usage();
   /// All that have a file, sorted.
   Result<std::vector<BlockKey>> blocks() const;
+  /// Of one block, ascending; nullopt: `ready_only`, and nobody has looked yet.
+  Result<std::optional<std::vector<Generation>>> versions(BlockIndex block, bool ready_only);
 
   // -- small files
   Result<std::optional<std::string>> load_file(const std::string& name);
@@ -100,7 +113,10 @@ class DiskFolder {
   using FileId = std::pair<BlockIndex, Generation>;
 
   Result<bool> marked(const BlockKey& key) const;
-  Result<> mark(const BlockKey& key);
+  static Result<> mark(const Folder& folder, const BlockKey& key);
+  Result<UniqueFd> copy_of(const BlockFile& base, const std::string& name, Extent except) const;
+  void index(const BlockKey& key, bool there);
+  Result<> load_index(std::uint64_t shard);
   Result<> create(BlockFile& file, bool lost);
   Result<> flush_files(const SyncAll& sync_predecessor);
   Result<> sync_folders(const std::set<std::string>& shards);
@@ -110,6 +126,12 @@ class DiskFolder {
   const DiskId id_;
   const std::uint32_t block_size_bytes_;
   const Folder folder_;
+  const std::vector<DiskId> origins_;
+
+  /// Which versions there are, of the shards that somebody has asked about.
+  std::mutex index_mutex_;
+  std::set<std::uint64_t> indexed_shards_;                  // by index_mutex_
+  std::map<BlockIndex, std::vector<Generation>> versions_;  // by index_mutex_; of those shards
 
   /// One sync of this disk's files at a time: a flush must not overtake an early sync of a file
   /// that it therefore no longer finds in unsynced_.

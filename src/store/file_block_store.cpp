@@ -11,13 +11,15 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <sstream>
 
 #include "store/text_record.h"
 
 namespace ukai {
 namespace {
 
-constexpr std::uint32_t disk_format = 1;
+constexpr std::uint32_t disk_format_plain = 1;
+constexpr std::uint32_t disk_format = 2;  // with origins
 constexpr const char* disk_file = "disk";
 constexpr std::size_t idle_buffer_bytes_max = 32U << 20;  // some requests of the largest size
 constexpr std::uint64_t space_look_bytes = 64ULL << 20;   // the reserve is several times that
@@ -26,6 +28,23 @@ constexpr std::size_t other_descriptors = 512;  // sockets, logs, folders
 
 Error not_open(DiskId disk) {
   return Error{Code::not_found, fmt::format("disk {} is not in this store", disk.to_string())};
+}
+
+std::string join(const std::vector<DiskId>& ids) {
+  std::string out;
+  for (const DiskId& id : ids) out.append(out.empty() ? "" : " ").append(id.to_string());
+  return out;
+}
+
+Result<std::vector<DiskId>> split(const std::string& text) {
+  std::vector<DiskId> out;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    auto id = DiskId::parse(word);
+    if (!id.ok()) return Error{Code::corrupt, id.error().what};
+    out.push_back(*id);
+  }
+  return out;
 }
 
 Result<Extent> check_range(const DiskFolder& disk, std::uint64_t offset, std::uint64_t length) {
@@ -119,40 +138,64 @@ Result<FileBlockStore::DiskRef> FileBlockStore::load(DiskId disk) {
     return Error{Code::corrupt, fmt::format("{}: is of disk {}", folder->path_of(disk_file), *id)};
   auto block_size = record->number("block_size");
   if (!block_size.ok()) return block_size.error();
+  std::vector<DiskId> origins;
+  if (record->format() >= disk_format) {
+    auto said = record->text("origins");
+    if (!said.ok()) return said.error();
+    auto ids = split(*said);
+    if (!ids.ok()) return ids.error();
+    origins = std::move(*ids);
+  }
   // A predecessor that died while it made the folder may not have synced its name.
   auto synced = sync_folder(folder_.disks);
   if (!synced.ok()) return synced.error();
   auto loaded = std::make_shared<DiskFolder>(disk, static_cast<std::uint32_t>(*block_size),
-                                             std::move(*folder));
+                                             std::move(*folder), std::move(origins));
   loaded->set_first_flush(DiskFolder::FirstFlush::predecessor);
   disks_[disk] = loaded;
   return loaded;
 }
 
-Result<FileBlockStore::DiskRef> FileBlockStore::create(DiskId disk,
-                                                       std::uint32_t block_size_bytes) {
+Result<Folder> FileBlockStore::begin_folder(DiskId disk, std::uint32_t block_size_bytes,
+                                            const std::vector<DiskId>& origins) {
   // Built aside and renamed, so that a folder under its final name is always whole.
-  const std::string name = disk.to_string();
-  const std::string building = name + ".new";
+  const std::string building = disk.to_string() + ".new";
   auto removed = remove_tree(folder_.trash, building);
   if (!removed.ok()) return removed.error();
   auto made = make_folder(folder_.trash, building);
   if (!made.ok()) return made.error();
   auto folder = open_folder(folder_.trash, building);
   if (!folder.ok()) return folder.error();
-  TextRecord record("disk", disk_format);
-  record.add("id", name).add("block_size", block_size_bytes);
+  TextRecord record("disk", origins.empty() ? disk_format_plain : disk_format);
+  record.add("id", disk.to_string()).add("block_size", block_size_bytes);
+  if (!origins.empty()) record.add("origins", join(origins));
   auto written = replace_small_file(*folder, disk_file, record.encode());
   if (!written.ok()) return written.error();
+  return folder;
+}
+
+Result<> FileBlockStore::end_folder(DiskId disk, std::uint32_t block_size_bytes, Folder folder,
+                                    std::vector<DiskId> origins) {
+  const std::string name = disk.to_string();
+  const std::string building = name + ".new";
   if (::renameat(folder_.trash.fd.get(), building.c_str(), folder_.disks.fd.get(), name.c_str()) !=
       0)
     return posix_error(errno, "cannot make folder " + folder_.disks.path_of(name));
   auto synced = sync_folder(folder_.disks);
   if (!synced.ok()) return synced.error();
-  folder->path = folder_.disks.path_of(name);
-  auto created = std::make_shared<DiskFolder>(disk, block_size_bytes, std::move(*folder));
-  disks_[disk] = created;
-  return created;
+  folder.path = folder_.disks.path_of(name);
+  disks_[disk] =
+      std::make_shared<DiskFolder>(disk, block_size_bytes, std::move(folder), std::move(origins));
+  return {};
+}
+
+Result<FileBlockStore::DiskRef> FileBlockStore::create(DiskId disk,
+                                                       std::uint32_t block_size_bytes) {
+  auto folder = begin_folder(disk, block_size_bytes, {});
+  if (!folder.ok()) return folder.error();
+  auto made = end_folder(disk, block_size_bytes, std::move(*folder), {});
+  if (!made.ok()) return made.error();
+  return disks_[disk];
 }
 
 Result<> FileBlockStore::open_disk(DiskId disk, std::uint32_t block_size_bytes) {

@@ -58,6 +58,12 @@ class FileBlockStore final : public BlockStore {
                                       std::uint32_t length_bytes, bool ready_only) override;
   Result<> write(BlockKey key, std::uint32_t offset_bytes, const Payload& data) override;
   Result<> zero(BlockKey key, std::uint32_t offset_bytes, std::uint32_t length_bytes) override;
+  Result<std::optional<std::vector<Generation>>> versions(DiskId disk, BlockIndex block,
+                                                          bool ready_only) override;
+  Result<> fork(BlockKey from, Generation to, std::uint32_t offset_bytes,
+                const Payload& data) override;
+  Result<> blank(BlockKey key) override;
+  Result<> clone_disk(DiskId from, const std::vector<BlockKey>& frozen, DiskId made) override;
   Result<> flush(DiskId disk) override;
   Result<std::vector<Extent>> extents(BlockKey key) override;
   Result<std::vector<Extent>> check(BlockKey key, Extent range) override;
@@ -80,6 +86,11 @@ class FileBlockStore final : public BlockStore {
   Result<DiskRef> find(DiskId disk);
   Result<DiskRef> load(DiskId disk);
   Result<DiskRef> create(DiskId disk, std::uint32_t block_size_bytes);
+  /// A disk's folder, in the making; end_folder() gives it its name, durably.
+  Result<Folder> begin_folder(DiskId disk, std::uint32_t block_size_bytes,
+                              const std::vector<DiskId>& origins);
+  Result<> end_folder(DiskId disk, std::uint32_t block_size_bytes, Folder folder,
+                      std::vector<DiskId> origins);
   Result<> check_space(const DiskRef& disk, BlockFile& file, Extent range);
   Result<> ensure_open(const DiskRef& disk, BlockFile& file, bool create);
   Result<> sync_predecessor();

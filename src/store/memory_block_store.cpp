@@ -100,12 +100,17 @@ Result<std::optional<Payload>> MemoryBlockStore::read(BlockKey key, std::uint32_
   return std::optional<Payload>{Payload(Bytes::copy_of(bytes))};
 }
 
-void MemoryBlockStore::put(const BlockKey& key, Block& block, std::uint32_t index,
-                           SectorRef sector) {
+MemoryBlockStore::Block& MemoryBlockStore::add(Disk& disk, const BlockKey& key) {
+  auto [at, added] = disk.blocks.try_emplace(key);
+  if (added) at->second.sums_as = key;
+  return at->second;
+}
+
+void MemoryBlockStore::put(Block& block, std::uint32_t index, SectorRef sector) {
   const bool had = block.cached.contains(index);
   if (!had && !sector && !block.sums.contains(index)) return;
   if (sector) {
-    block.sums[index] = UnitSummer(key).of(index, *sector);
+    block.sums[index] = UnitSummer(block.sums_as).of(index, *sector);
     block.cached[index] = std::move(sector);
     if (!had) ++sectors_;
   } else {
@@ -116,18 +121,19 @@ void MemoryBlockStore::put(const BlockKey& key, Block& block, std::uint32_t inde
   block.unflushed.insert(index);
 }
 
-bool MemoryBlockStore::fits(const BlockKey& key, const Block& block, std::uint32_t index) {
+bool MemoryBlockStore::fits(const Block& block, std::uint32_t index) {
   static const Sector zeros{};
   const auto sector = block.cached.find(index);
   const auto sum = block.sums.find(index);
-  return UnitSummer(key).fits(index, sector == block.cached.end() ? zeros : *sector->second,
-                              sum == block.sums.end() ? sum_of_nothing : sum->second);
+  return UnitSummer(block.sums_as)
+      .fits(index, sector == block.cached.end() ? zeros : *sector->second,
+            sum == block.sums.end() ? sum_of_nothing : sum->second);
 }
 
 Result<> MemoryBlockStore::check_fit(const BlockKey& key, const Block& block, std::uint64_t begin,
                                      std::uint64_t end) {
   for (std::uint64_t i = begin / sector_bytes; i * sector_bytes < end; ++i) {
-    if (fits(key, block, static_cast<std::uint32_t>(i))) continue;
+    if (fits(block, static_cast<std::uint32_t>(i))) continue;
     return Error{Code::corrupt,
                  fmt::format("block {}: bytes {}..{} do not fit their checksum", raw(key.block),
                              i * sector_bytes, (i + 1) * sector_bytes)};
@@ -156,7 +162,7 @@ Result<> MemoryBlockStore::write(BlockKey key, std::uint32_t offset_bytes, const
   if (!disk.ok()) return disk.error();
   auto checked = check_range(**disk, offset_bytes, length);
   if (!checked.ok() || length == 0) return checked;
-  Block& block = (*disk)->blocks[key];
+  Block& block = add(**disk, key);
   auto fit = check_edges(key, block, offset_bytes, length);
   if (!fit.ok()) return fit;
   for (std::uint32_t done = 0; done < length;) {
@@ -170,7 +176,7 @@ Result<> MemoryBlockStore::write(BlockKey key, std::uint32_t offset_bytes, const
     const auto old = block.cached.find(at / sector_bytes);
     auto sector = std::make_shared<Sector>(old == block.cached.end() ? Sector{} : *old->second);
     std::memcpy(sector->data() + within, bytes.data() + done, take);
-    put(key, block, at / sector_bytes, std::move(sector));
+    put(block, at / sector_bytes, std::move(sector));
     done += take;
   }
   return {};
@@ -188,6 +194,10 @@ Result<> MemoryBlockStore::zero(BlockKey key, std::uint32_t offset_bytes,
   const auto at_block = (*disk)->blocks.find(key);
   if (at_block == (*disk)->blocks.end()) return {};
   Block& block = at_block->second;
+  if (length_bytes == (*disk)->block_size_bytes) {
+    remove(block);
+    return {};
+  }
   auto fit = check_edges(key, block, offset_bytes, length_bytes);
   if (!fit.ok()) return fit;
   for (std::uint32_t done = 0; done < length_bytes;) {
@@ -196,11 +206,11 @@ Result<> MemoryBlockStore::zero(BlockKey key, std::uint32_t offset_bytes,
     const std::uint32_t take = std::min(length_bytes - done, sector_bytes - within);
     const auto old = block.cached.find(at / sector_bytes);
     if (take == sector_bytes) {
-      put(key, block, at / sector_bytes, nullptr);
+      put(block, at / sector_bytes, nullptr);
     } else if (old != block.cached.end()) {
       auto sector = std::make_shared<Sector>(*old->second);
       std::memset(sector->data() + within, 0, take);
-      put(key, block, at / sector_bytes, std::move(sector));
+      put(block, at / sector_bytes, std::move(sector));
     }
     done += take;
   }
@@ -233,6 +243,7 @@ Result<> MemoryBlockStore::flush(DiskId disk_id) {
     }
     for (const std::uint32_t index : block.unflushed) reach_medium(block, index, true, true);
     block.unflushed.clear();
+    block.durably_named = block.named;
   }
   if ((*disk)->failed) return Error{Code::io, "a flush of this disk failed"};
   return {};
@@ -267,8 +278,7 @@ Result<std::vector<Extent>> MemoryBlockStore::check(BlockKey key, Extent range) 
   const auto block = (*disk)->blocks.find(key);
   if (block == (*disk)->blocks.end()) return found;
   for (std::uint32_t i = range.begin_bytes / sector_bytes; i * sector_bytes < range.end_bytes; ++i)
-    if (!fits(key, block->second, i))
-      append_extent(found, {i * sector_bytes, (i + 1) * sector_bytes});
+    if (!fits(block->second, i)) append_extent(found, {i * sector_bytes, (i + 1) * sector_bytes});
   return found;
 }
 
@@ -280,12 +290,12 @@ Result<std::uint32_t> MemoryBlockStore::accept(BlockKey key, Extent range) {
   if (!disk.ok()) return disk.error();
   std::uint32_t accepted = 0;
   for (const Extent& extent : *bad) {
-    Block& block = (*disk)->blocks[key];
+    Block& block = add(**disk, key);
     for (std::uint32_t at = extent.begin_bytes; at < extent.end_bytes; at += sector_bytes) {
       const auto sector = block.cached.find(at / sector_bytes);
       const auto sum = block.sums.find(at / sector_bytes);
       if (sum != block.sums.end() && sum->second == sum_of_loss) continue;
-      put(key, block, at / sector_bytes, sector == block.cached.end() ? nullptr : sector->second);
+      put(block, at / sector_bytes, sector == block.cached.end() ? nullptr : sector->second);
       ++accepted;
     }
   }
@@ -300,38 +310,13 @@ Result<> MemoryBlockStore::give_up(BlockKey key, Extent range) {
   if (!disk.ok()) return disk.error();
   auto checked = check_range(**disk, range.begin_bytes, range.end_bytes - range.begin_bytes);
   if (!checked.ok()) return checked;
-  Block& block = (*disk)->blocks[key];
+  Block& block = add(**disk, key);
   for (std::uint32_t i = range.begin_bytes / sector_bytes; i * sector_bytes < range.end_bytes;
        ++i) {
     block.sums[i] = sum_of_loss;
     block.unflushed.insert(i);
   }
   return {};
-}
-
-Result<BlockStore::Usage> MemoryBlockStore::usage(DiskId disk_id) {
-  const std::lock_guard lock(mutex_);
-  auto disk = find(disk_id);
-  if (!disk.ok()) return disk.error();
-  Usage usage;
-  for (const auto& [key, block] : (*disk)->blocks) {
-    if (block.cached.empty()) continue;
-    ++usage.blocks;
-    usage.allocated_bytes += block.cached.size() * sector_bytes;
-  }
-  return usage;
-}
-
-Result<BlockStore::Holding> MemoryBlockStore::holding(DiskId disk_id) {
-  const std::lock_guard lock(mutex_);
-  auto disk = find(disk_id);
-  if (!disk.ok()) return disk.error();
-  Holding holding;
-  holding.block_size_bytes = (*disk)->block_size_bytes;
-  for (const auto& [key, block] : (*disk)->blocks) {
-    if (!block.cached.empty() || !block.sums.empty()) holding.blocks.push_back(key);
-  }
-  return holding;
 }
 
 Result<std::optional<std::string>> MemoryBlockStore::load_file(DiskId disk_id,
@@ -388,6 +373,14 @@ void MemoryBlockStore::cut(const std::function<bool()>& survives) {
         reach_medium(block, index, data, sum);
       }
       block.unflushed.clear();
+      if (block.named && !block.durably_named && !survives()) {
+        block.durable.clear();  // its name is gone, and what it held with it
+        block.durable_sums.clear();
+        block.named = false;
+      } else if (block.durably_named && !block.named) {
+        block.named = !block.durable.empty() || !block.durable_sums.empty();  // removed in vain
+      }
+      block.durably_named = block.named;
       block.cached = block.durable;
       block.sums = block.durable_sums;
       sectors_ += block.cached.size();
@@ -406,7 +399,7 @@ void MemoryBlockStore::power_cut(std::uint64_t seed) {
 
 void MemoryBlockStore::corrupt(BlockKey key, std::uint32_t offset_bytes) {
   const std::lock_guard lock(mutex_);
-  Block& block = disks_.at(key.disk).blocks[key];
+  Block& block = add(disks_.at(key.disk), key);
   const std::uint32_t index = offset_bytes / sector_bytes;
   for (Sectors* sectors : {&block.cached, &block.durable}) {
     const auto old = sectors->find(index);
@@ -419,7 +412,7 @@ void MemoryBlockStore::corrupt(BlockKey key, std::uint32_t offset_bytes) {
 
 void MemoryBlockStore::lose_data(BlockKey key) {
   const std::lock_guard lock(mutex_);
-  Block& block = disks_.at(key.disk).blocks[key];
+  Block& block = add(disks_.at(key.disk), key);
   sectors_ -= block.cached.size();
   block.cached.clear();
   block.durable.clear();
@@ -473,7 +466,7 @@ std::vector<BlockKey> MemoryBlockStore::blocks(DiskId disk_id) const {
   const auto disk = disks_.find(disk_id);
   if (disk == disks_.end()) return out;
   for (const auto& [key, block] : disk->second.blocks)
-    if (!block.cached.empty() || !block.sums.empty()) out.push_back(key);
+    if (is_there(block)) out.push_back(key);
   return out;
 }
 

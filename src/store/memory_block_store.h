@@ -37,6 +37,12 @@ class MemoryBlockStore final : public BlockStore {
                                       std::uint32_t length_bytes, bool ready_only) override;
   Result<> write(BlockKey key, std::uint32_t offset_bytes, const Payload& data) override;
   Result<> zero(BlockKey key, std::uint32_t offset_bytes, std::uint32_t length_bytes) override;
+  Result<std::optional<std::vector<Generation>>> versions(DiskId disk, BlockIndex block,
+                                                          bool ready_only) override;
+  Result<> fork(BlockKey from, Generation to, std::uint32_t offset_bytes,
+                const Payload& data) override;
+  Result<> blank(BlockKey key) override;
+  Result<> clone_disk(DiskId from, const std::vector<BlockKey>& frozen, DiskId made) override;
   Result<> flush(DiskId disk) override;
   Result<std::vector<Extent>> extents(BlockKey key) override;
   Result<std::vector<Extent>> check(BlockKey key, Extent range) override;
@@ -87,6 +93,9 @@ class MemoryBlockStore final : public BlockStore {
   using Sectors = std::map<std::uint32_t, SectorRef>;  // by index within the block; absent: zeros
   using Sums = std::map<std::uint32_t, UnitSum>;       // absent: sum_of_nothing
   struct Block {
+    bool named = false;          ///< there is a version whatever it holds: it was forked or blanked
+    bool durably_named = false;  ///< else a power cut may take it away, with all that it holds
+    BlockKey sums_as;            ///< what its checksums are mixed with
     Sectors cached;
     Sectors durable;
     Sums sums;
@@ -107,8 +116,13 @@ class MemoryBlockStore final : public BlockStore {
   Result<> begin(Op op, const BlockKey& key);
   Result<Disk*> find(DiskId disk);
   static Result<> check_range(const Disk& disk, std::uint64_t offset, std::uint64_t length);
-  void put(const BlockKey& key, Block& block, std::uint32_t index, SectorRef sector);
-  static bool fits(const BlockKey& key, const Block& block, std::uint32_t index);
+  void put(Block& block, std::uint32_t index, SectorRef sector);
+  void remove(Block& block);
+  Block& add(Disk& disk, const BlockKey& key);
+  static bool is_there(const Block& block) {
+    return block.named || !block.cached.empty() || !block.sums.empty();
+  }
+  static bool fits(const Block& block, std::uint32_t index);
   /// corrupt when a sector that the range touches does not fit.
   static Result<> check_fit(const BlockKey& key, const Block& block, std::uint64_t begin,
                             std::uint64_t end);

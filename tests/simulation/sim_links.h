@@ -21,6 +21,7 @@ class SimLink final : public NodeLink {
   Task<Result<pb::SetMissingReply>> set_missing(pb::SetMissingRequest request) override;
   Task<Result<pb::PullReply>> pull(pb::PullRequest request) override;
   Task<Result<pb::HashReply>> hash(pb::HashRequest request) override;
+  Task<Result<pb::CloneReply>> clone(pb::CloneRequest request) override;
   Task<Result<pb::DiskUsageReply>> disk_usage(pb::DiskUsageRequest request) override;
   Task<Result<pb::HealthReply>> health() override;
   Condition condition() const override;

@@ -54,6 +54,7 @@ class FakeLink final : public NodeLink {
     co_return pull_reply;
   }
   Task<Result<pb::HashReply>> hash(pb::HashRequest) override { co_return away(); }
+  Task<Result<pb::CloneReply>> clone(pb::CloneRequest) override { co_return away(); }
   Task<Result<pb::HealthReply>> health() override { co_return away(); }
 
  private:

@@ -23,6 +23,7 @@ class NodePeer : public NodeLink {
     co_return none();
   }
   Task<Result<pb::PullReply>> pull(pb::PullRequest) override { co_return none(); }
+  Task<Result<pb::CloneReply>> clone(pb::CloneRequest) override { co_return none(); }
   Task<Result<pb::DiskUsageReply>> disk_usage(pb::DiskUsageRequest) override { co_return none(); }
   Task<Result<pb::HealthReply>> health() override { co_return none(); }
   Condition condition() const override { return {}; }

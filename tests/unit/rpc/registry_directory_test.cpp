@@ -170,6 +170,7 @@ class NullLink final : public NodeLink {
   }
   Task<Result<pb::PullReply>> pull(pb::PullRequest) override { co_return none(); }
   Task<Result<pb::HashReply>> hash(pb::HashRequest) override { co_return none(); }
+  Task<Result<pb::CloneReply>> clone(pb::CloneRequest) override { co_return none(); }
   Task<Result<pb::DiskUsageReply>> disk_usage(pb::DiskUsageRequest) override { co_return none(); }
   Task<Result<pb::HealthReply>> health() override { co_return none(); }
   Condition condition() const override { return {}; }

@@ -42,3 +42,8 @@ ukai_opts = [
 ]
 
 configuration.CONF.register_opts(ukai_opts, group=configuration.SHARED_CONF_GROUP)
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """For oslo-config-generator --namespace cinder_ukai."""
+    return [("backend_defaults", ukai_opts)]
