@@ -119,8 +119,9 @@ class ChooseTestCase(unittest.TestCase):
         self.assertFalse(placement.in_pool(parse(locations="t1"), "jp/osaka", NODES))
 
     def test_node_of_an_entry(self) -> None:
-        entry: dict[str, object] = {"id": "n", "site": None, "up": True, "admin_state": "active", "damage": None,
-                 "capacity_bytes": 7, "free_bytes": None}
+        entry: dict[str, object] = {
+            "id": "n", "site": None, "up": True, "admin_state": "active", "damage": None,
+            "capacity_bytes": 7, "free_bytes": None}
         self.assertEqual(Node("n", "", True, 7, 0), Node.of(entry))
         for key, value in (("up", False), ("admin_state", "draining"), ("damage", "bad record")):
             self.assertFalse(Node.of({**entry, key: value}).usable)

@@ -2,15 +2,19 @@
 """Set-up, figures, and what the service says of itself."""
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import ddt
 
 from cinder import exception
+from cinder.tests.unit import test
 
+import cinder_ukai
 from cinder_ukai import ctl
 from cinder_ukai import health
+from cinder_ukai import options
 from ukai_case import GROUP, UkaiCase
 
 
@@ -46,6 +50,16 @@ class SetupTestCase(UkaiCase):
     def test_cluster_that_does_not_answer(self, status: int) -> None:
         self.fake.fail("host list", status, "no connection to ZooKeeper")
         self.assertRaises(exception.VolumeBackendAPIException, self.check)
+
+
+class SampleTestCase(test.TestCase):
+    def test_has_every_option_with_its_default(self) -> None:
+        sample = Path(cinder_ukai.__file__).parents[1] / "etc" / "cinder-ukai.conf.sample"
+        lines = sample.read_text().splitlines()
+        for option in options.list_opts()[0][1]:
+            commented = f"#{option.name} = {option.default or ''}".strip()
+            given = [line for line in lines if line.startswith(f"{option.name} = ")]
+            self.assertTrue(commented in lines or bool(given), option.name)
 
 
 class HealthTestCase(UkaiCase):
