@@ -21,10 +21,10 @@ inline constexpr std::uint64_t segment_blocks = 16384;  // a fragmented segment 
 inline constexpr std::size_t disk_nodes_max = 64;       // a frame names missing nodes in 64 bits
 inline constexpr std::size_t replicas_max = 8;          // more only multiplies write cost
 inline constexpr std::size_t disk_name_chars_max = 128;
-inline constexpr std::size_t snapshots_max = 4096;   // of a disk: some 200 kB of its record
-inline constexpr std::size_t rollbacks_max = 1024;   // of a disk, in all its life
-inline constexpr auto snapshot_hold = 80ms;          // changes that are under way end within it
-inline constexpr int snapshot_tries = 20;            // else they go on, and another moment is chosen
+inline constexpr std::size_t snapshots_max = 4096;  // of a disk: some 200 kB of its record
+inline constexpr std::size_t rollbacks_max = 1024;  // of a disk, in all its life
+inline constexpr auto snapshot_hold = 80ms;         // changes that are under way end within it
+inline constexpr int snapshot_tries = 20;           // else they go on, and another moment is chosen
 
 // -- I/O
 inline constexpr std::uint32_t io_bytes_max = 1U << 20;       // FUSE's largest request (256 pages)

@@ -52,8 +52,7 @@ class Disk {
   Task<Result<>> zero(ByteRange range);
   Task<Result<>> flush();
   /// As OpenDisk::seek.
-  Task<Result<std::uint64_t>> seek(std::uint64_t offset_bytes, bool data,
-                                   View at = std::nullopt);
+  Task<Result<std::uint64_t>> seek(std::uint64_t offset_bytes, bool data, View at = std::nullopt);
 
   Task<Result<pb::DiskRecord>> change(pb::ChangeDiskRequest request);
   /// Brings the replicas in sync, and heals every missing member if the terms are about any node.

@@ -149,7 +149,7 @@ struct DiskCore {
   RangeLocks locks;
   MapCache map;
   TaskScope tasks;
-  AsyncMutex record_mutex;  ///< serialises changes of the record
+  AsyncMutex record_mutex;    ///< serialises changes of the record
   AsyncMutex snapshot_mutex;  ///< serialises what makes and ends snapshots; before record_mutex
   DiskCounters counters;
 

@@ -235,9 +235,8 @@ Task<Result<std::shared_ptr<OpenDisk>>> RealHostDisks::open_snapshot(DiskEntry e
   const pb::Snapshot snapshot = *found;
   const auto attached = attach(std::move(entry));
   attached->opening(mode);
-  std::shared_ptr<OpenDisk> handle =
-      std::make_shared<DiskHandle>(attached, mode, attached->opened(mode), disk_services(),
-                                   options_, services_.peers, snapshot);
+  std::shared_ptr<OpenDisk> handle = std::make_shared<DiskHandle>(
+      attached, mode, attached->opened(mode), disk_services(), options_, services_.peers, snapshot);
   co_return handle;
 }
 

@@ -30,8 +30,9 @@ Task<std::vector<Generation>> freeze_once(Scheduler& scheduler, const Disks& dis
   guards.reserve(disks.size());
   std::vector<Generation> frozen;
   for (const auto& disk : disks) {
-    guards.push_back(co_await disk->snapshots().hold(until));
-    if (!guards.back().holds()) co_return frozen;
+    auto guard = co_await disk->snapshots().hold(until);
+    if (!guard.holds()) co_return frozen;
+    guards.push_back(std::move(guard));
   }
   for (const auto& disk : disks) frozen.push_back(disk->snapshots().switch_over());
   co_return frozen;
@@ -73,20 +74,22 @@ Task<std::vector<AsyncMutex::Guard>> take_turns(Disks disks) {
             [](const auto& a, const auto& b) { return a->id() < b->id(); });
   std::vector<AsyncMutex::Guard> turns;
   turns.reserve(disks.size());
-  for (const auto& disk : disks) turns.push_back(co_await disk->snapshots().turn());
+  for (const auto& disk : disks) {
+    auto turn = co_await disk->snapshots().turn();
+    turns.push_back(std::move(turn));
+  }
   co_return turns;
 }
 
 Task<Result<>> name_one(std::shared_ptr<Disk> disk, Generation frozen, std::string name,
                         std::string asked_by) {
-  auto named =
-      co_await disk->snapshots().name(frozen, std::move(name), std::move(asked_by));
+  auto named = co_await disk->snapshots().name(frozen, std::move(name), std::move(asked_by));
   if (!named) co_return named.error();
   co_return Unit{};
 }
 
-void let_go(const Disks& disks) {
-  for (const auto& disk : disks) disk->snapshots().let_go();
+Task<void> let_go(Disks disks, bool named) {
+  for (const auto& disk : disks) co_await disk->snapshots().let_go(named);
 }
 
 }  // namespace
@@ -102,7 +105,7 @@ Task<Result<pb::TakeSnapshotsReply>> take_snapshots(Scheduler& scheduler, Disks 
   }
   auto frozen = co_await freeze(scheduler, disks);
   if (!frozen) {
-    let_go(disks);
+    co_await let_go(disks, false);
     co_return frozen.error();
   }
   std::vector<Task<Result<>>> naming;
@@ -111,7 +114,7 @@ Task<Result<pb::TakeSnapshotsReply>> take_snapshots(Scheduler& scheduler, Disks 
                               request.snapshots(static_cast<int>(i)).name(), request.asked_by()));
   }
   auto named = co_await for_all(std::move(naming));
-  let_go(disks);
+  co_await let_go(disks, named.ok());
   if (!named) co_return named.error();
   pb::TakeSnapshotsReply reply;
   reply.set_held_us(static_cast<std::uint64_t>(
@@ -129,21 +132,22 @@ Task<Result<pb::DiskRecord>> clone_disk(Scheduler& scheduler, std::shared_ptr<Di
   if (request.snapshot().empty()) {
     auto frozen = co_await freeze(scheduler, disks);
     if (!frozen) {
-      let_go(disks);
+      co_await let_go(disks, false);
       co_return frozen.error();
     }
     generation = frozen->generations.front();
   } else {
     const pb::Snapshot* snapshot = find_snapshot(record, request.snapshot());
     if (snapshot == nullptr) {
-      co_return Error{Code::not_found, fmt::format("disk {} has no snapshot {}", record.name(),
-                                                   request.snapshot())};
+      co_return Error{Code::not_found,
+                      fmt::format("disk {} has no snapshot {}", record.name(), request.snapshot())};
     }
     generation = Generation{snapshot->generation()};
     size_bytes = snapshot->size();
   }
+  const bool named = !request.snapshot().empty();
   auto made = co_await disk->snapshots().clone(std::move(request), generation, size_bytes);
-  let_go(disks);
+  co_await let_go(disks, named);
   co_return made;
 }
 

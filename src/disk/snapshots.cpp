@@ -64,9 +64,14 @@ Task<Result<>> Snapshots::seal() {
   return flusher_.make_durable();
 }
 
-void Snapshots::let_go() {
-  std::lock_guard lock(core_.mutex);
-  core_.freezing.clear();
+Task<void> Snapshots::let_go(bool named) {
+  {
+    std::lock_guard lock(core_.mutex);
+    core_.freezing.clear();
+  }
+  if (named) co_return;
+  static_cast<void>(co_await connector_.tell_missing());
+  co_await membership_.collect_versions();
 }
 
 Task<Result<pb::DiskRecord>> Snapshots::name(Generation frozen, std::string name,

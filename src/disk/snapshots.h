@@ -26,13 +26,14 @@ class Snapshots {
   Generation switch_over();
   /// What was frozen is durable on every present member.
   Task<Result<>> seal();
-  /// What was frozen has a name, or is not needed any more.
-  void let_go();
+  /// What was frozen has a name. Otherwise nodes delete what nobody else needs.
+  Task<void> let_go(bool named);
 
   Task<Result<pb::DiskRecord>> name(Generation frozen, std::string name, std::string asked_by);
   Task<Result<pb::DiskRecord>> remove(pb::ChangeDiskRequest request);
   Task<Result<pb::DiskRecord>> roll_back(pb::ChangeDiskRequest request);
-  /// A new disk of what `frozen` holds, of that size; durable on every node whose replica is in sync.
+  /// A new disk of what `frozen` holds, of that size; durable on every node whose replica is in
+  /// sync.
   Task<Result<pb::DiskRecord>> clone(pb::CloneDiskRequest request, Generation frozen,
                                      std::uint64_t size_bytes);
 

@@ -42,7 +42,8 @@ Task<Result<pb::HostRecord>> host_line(Catalog& catalog, HostId id) {
 }
 
 bool is_key_of(const std::string& key, const pb::TrashRecord& order) {
-  if (order.blocks().empty()) return key == order.disk_id();
+  const bool whole = order.blocks().empty() && !order.has_versions();
+  if (whole) return key == order.disk_id();
   return key.starts_with(order.disk_id() + "-");
 }
 

@@ -40,9 +40,7 @@ Result<History> History::from(const pb::History& message) {
   return out;
 }
 
-Result<History> History::from(const pb::DiskRecord& record) {
-  return from(history_of(record, {}));
-}
+Result<History> History::from(const pb::DiskRecord& record) { return from(history_of(record, {})); }
 
 /// The last branch that begins at or before it; null: it descends from generation 1 in turn.
 const History::Branch* History::branch_of(Generation generation) const {

@@ -57,8 +57,8 @@ Result<pb::DiskRecord> with_snapshot(pb::DiskRecord record, const pb::Snapshot& 
     return Error{Code::invalid, fmt::format("'{}' is no name of a snapshot", snapshot.name())};
   }
   if (find_snapshot(record, snapshot.name()) != nullptr) {
-    return Error{Code::exists, fmt::format("disk {} has a snapshot {} already", record.name(),
-                                           snapshot.name())};
+    return Error{Code::exists,
+                 fmt::format("disk {} has a snapshot {} already", record.name(), snapshot.name())};
   }
   if (static_cast<std::size_t>(record.snapshots_size()) >= limits::snapshots_max) {
     return Error{Code::invalid,

@@ -94,9 +94,9 @@ struct DiskState {
 
   bool session_loaded = false;  // by gate, as the following
   bool log_loaded = false;
-  bool suspected = false;  // the torn versions of this start are known
-  bool looked_for_hidden = false;
-  bool admitted = false;   // fenced since this process started
+  bool suspected = false;                             // the torn versions of this start are known
+  std::optional<std::vector<Generation>> looked_for;  // what was kept when hidden ones were sought
+  bool admitted = false;                              // fenced since this process started
   bool deleted = false;
   SessionRecord record;
   std::string name;

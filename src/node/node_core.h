@@ -52,8 +52,7 @@ class NodeCore : public std::enable_shared_from_this<NodeCore> {
   Result<std::optional<BlockKey>> version_of(const DiskState& disk, BlockKey key,
                                              bool ready_only = false);
   /// Changes what the key's generation sees, and no other, which may take a new version.
-  Result<> put(DiskState& disk, BlockKey key, std::uint32_t offset_bytes,
-               const Payload& data);
+  Result<> put(DiskState& disk, BlockKey key, std::uint32_t offset_bytes, const Payload& data);
   Result<> put_zeros(DiskState& disk, BlockKey key, Extent range);
   Result<> give_up(DiskState& disk, BlockKey key, Extent range);
   /// False: the next change of the block takes a new version, or only the device could tell.

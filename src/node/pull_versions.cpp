@@ -81,7 +81,11 @@ Task<Result<pb::PullReply>> pull_block(std::shared_ptr<NodeCore> core, pb::PullR
   {
     const bool all = request.all_versions();
     BlockPull pull(core, std::move(request));
-    done = all ? co_await pull.run_versions() : co_await pull.run();
+    if (all) {
+      done = co_await pull.run_versions();
+    } else {
+      done = co_await pull.run();
+    }
   }
   core->end_copy();
   co_return done;

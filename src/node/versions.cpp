@@ -194,10 +194,11 @@ void NodeCore::remove_hidden(const DiskRef& disk, const std::vector<BlockIndex>&
   if (!removed.ok()) complain(*disk, removed.error());
 }
 
-/// Once in this process: what an earlier one had left to do. The caller holds the gate exclusively.
+/// What an earlier process, or an earlier holder, had left to do. The caller holds the gate
+/// exclusively.
 void NodeCore::look_for_hidden(const DiskRef& disk) {
-  if (disk->history.simple() || disk->looked_for_hidden) return;
-  disk->looked_for_hidden = true;
+  if (disk->history.simple() || disk->looked_for == disk->kept) return;
+  disk->looked_for = disk->kept;
   background().post([self = shared_from_this(), disk] {
     auto held = self->store_.holding(disk->id);
     if (!held.ok() || self->closed()) return;

@@ -55,6 +55,18 @@ TEST(DiskSimulation, moves_blocks_while_the_guest_goes_on) {
   expect_no_seed_fails(plans::moves, 10);
 }
 
+TEST(DiskSimulation, keeps_what_snapshots_have_frozen) {
+  expect_no_seed_fails(plans::snapshots, 15);
+}
+
+TEST(DiskSimulation, keeps_what_snapshots_have_frozen_when_machines_lose_power) {
+  expect_no_seed_fails(plans::snapshots_and_power, 10);
+}
+
+TEST(DiskSimulation, moves_blocks_with_all_of_their_versions) {
+  expect_no_seed_fails(plans::snapshots_and_moves, 10);
+}
+
 TEST(DiskSimulation, never_returns_damage) { expect_no_seed_fails(plans::damages, 10); }
 
 TEST(DiskSimulation, outlives_a_bad_zookeeper) { expect_no_seed_fails(plans::bad_metadata, 10); }

@@ -8,7 +8,8 @@ namespace ukai::sim {
 using namespace std::chrono_literals;
 
 void Run::fault() {
-  if (plan_.moves) empty_trash(false);
+  if (plan_.moves || plan_.snapshots) empty_trash(false);
+  if (plan_.snapshots && world_.scheduler.below(2) == 0) return snapshot_some();
   if (plan_.moves && world_.scheduler.below(2) == 0) return move_some();
   if (plan_.damages && world_.scheduler.below(3) == 0) return damage_fault();
   switch (world_.scheduler.below(8)) {

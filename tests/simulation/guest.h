@@ -48,6 +48,9 @@ class Guest {
   void flush();
   void close();
 
+  std::uint64_t offset_of(std::size_t cell) const;
+  std::size_t cells() const { return cells_; }
+
   std::size_t under_way() const { return under_way_; }
   std::uint64_t completed() const { return completed_; }
   std::uint64_t io_errors() const { return io_errors_; }  ///< EIO, that of flushes aside
@@ -68,7 +71,6 @@ class Guest {
     std::shared_ptr<OpenDisk> handle;
   };
   Range pick();
-  std::uint64_t offset_of(std::size_t cell) const;
   Task<void> open_on(std::size_t host, std::uint64_t era);
   Task<void> open_reader();
   Task<void> do_read(std::shared_ptr<OpenDisk> handle, Range range, std::uint64_t era);

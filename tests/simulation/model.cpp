@@ -69,6 +69,14 @@ std::string Model::read(std::size_t cell, std::uint64_t value, std::uint64_t beg
   return "";
 }
 
+bool Model::may_hold(std::size_t cell, std::uint64_t value, std::uint64_t from,
+                     std::uint64_t to) const {
+  const Cell& known = cells_[cell];
+  return std::any_of(known.begin(), known.end(), [&](const Write& write) {
+    return write.value == value && write.begin < to && write.out > from;
+  });
+}
+
 void Model::flushed(std::uint64_t begun) {
   for (Cell& cell : cells_) {
     std::uint64_t floor = 0;

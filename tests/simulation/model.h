@@ -29,6 +29,9 @@ class Model {
   /// A read that began at `begun` has returned `value`. Empty: fine; otherwise what was wrong.
   std::string read(std::size_t cell, std::uint64_t value, std::uint64_t begun);
 
+  /// May a state that was frozen between `from` and `to` have this value?
+  bool may_hold(std::size_t cell, std::uint64_t value, std::uint64_t from, std::uint64_t to) const;
+
   /// A flush that began at `begun` has been answered.
   void flushed(std::uint64_t begun);
   /// A flush failed: what was written before it is never again sure to be durable.

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "simulation/run.h"
+#include "ukai/history.h"
 
 namespace ukai::sim {
 
@@ -31,17 +32,21 @@ std::vector<Location> Run::locations_of(BlockIndex block) const {
 
 /// Empty: they are equal. The guest has nothing under way.
 std::string Run::unequal_replicas() {
-  for (std::uint64_t block = 0; block < blocks; ++block) {
-    std::optional<std::string> first;
-    for (const Location& location : locations_of(BlockIndex{block})) {
-      if (location.status != SyncStatus::in_sync) continue;
-      const BlockKey key{disk_, BlockIndex{block}, Generation{1}};
-      const std::string bytes = world_.find(location.node.str())->store.contents(key);
-      if (!first) first = bytes;
-      if (*first != bytes) {
-        const auto at = std::mismatch(first->begin(), first->end(), bytes.begin()).first;
-        return fmt::format("block {} differs on {} from byte {} on", block, location.node.str(),
-                           at - first->begin());
+  const auto entry = wait(host().catalog->load_disk(disk_));
+  if (!entry || !entry->ok()) return "";
+  record_ = (*entry)->record;
+  for (const Generation at : kept_generations(record_)) {
+    for (std::uint64_t block = 0; block < blocks; ++block) {
+      std::optional<std::string> first;
+      for (const Location& location : locations_of(BlockIndex{block})) {
+        if (location.status != SyncStatus::in_sync) continue;
+        const SimNode& node = *world_.find(location.node.str());
+        const std::string bytes = seen_content(node, BlockIndex{block}, at);
+        if (!first) first = bytes;
+        if (*first == bytes) continue;
+        const auto where = std::mismatch(first->begin(), first->end(), bytes.begin()).first;
+        return fmt::format("block {} at generation {} differs on {} from byte {} on", block,
+                           raw(at), location.node.str(), where - first->begin());
       }
     }
   }

@@ -18,6 +18,11 @@ inline constexpr Plan power{.nodes = 2, .power = true};
 inline constexpr Plan single_power{.nodes = 1, .replicas = 1, .power = true};
 inline constexpr Plan bad_disks{.nodes = 2, .bad_disks = true};
 inline constexpr Plan moves{.nodes = 3, .hosts = 2, .replicas = 2, .moves = true};
+inline constexpr Plan snapshots{.nodes = 2, .hosts = 2, .snapshots = true};
+inline constexpr Plan snapshots_and_power{
+    .nodes = 3, .stripe = true, .replicas = 2, .power = true, .snapshots = true};
+inline constexpr Plan snapshots_and_moves{
+    .nodes = 3, .replicas = 2, .moves = true, .snapshots = true};
 inline constexpr Plan damages{.nodes = 2, .damages = true};
 inline constexpr Plan bad_metadata{.nodes = 2, .hosts = 2, .bad_metadata = true};
 inline constexpr Plan slow_healing{.nodes = 2, .rounds = 4, .heal_rate_bytes_per_s = 8U << 10};

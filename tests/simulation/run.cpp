@@ -99,6 +99,7 @@ void Run::settle() {
   if (plan_.damages && guest_.is_open()) guest_.write_all();
   expect(until([&] { return quiet(); }, 60s), "a write never ended");
   if (plan_.damages) scrub(false);
+  if (plan_.snapshots) finish_snapshots();
   if (plan_.moves) finish_moves();
   guest_.flush();
   guest_.read_all();
@@ -111,6 +112,10 @@ void Run::settle() {
   expect(damaged.empty(), "at the end, " + damaged);
   const std::string unequal = unequal_replicas();
   expect(unequal.empty(), "O3: " + unequal);
+  if (plan_.snapshots) {
+    const std::string leftover = leftover_versions();
+    expect(leftover.empty(), "O5: " + leftover);
+  }
 }
 
 /// When every replica has just been needed, and the status calls the disk healthy, it is. Nodes

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@ struct Plan {
   bool power = false;         ///< machines lose power at any time, alone or all at once
   bool bad_disks = false;     ///< nodes' disks fail, return damage, are full
   bool moves = false;         ///< the operator moves blocks between nodes all the time
+  bool snapshots = false;     ///< the operator takes, clones and deletes snapshots all the time
   bool damages = false;       ///< media rot: on one replica, at times on all
   bool bad_metadata = false;  ///< ZooKeeper hangs, loses answers, answers with the past
   std::uint64_t heal_rate_bytes_per_s = 0;
@@ -93,6 +95,24 @@ class Run {
   bool refresh_map();
   void finish_moves();
 
+  // -- snapshots.cpp
+  /// A state that was frozen at some moment between two.
+  struct Frozen {
+    std::string file;  ///< as the mount calls it
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+    std::map<std::size_t, std::uint64_t> seen{};  ///< by cell: it never changes
+  };
+  void snapshot_some();
+  void take_snapshot();
+  void delete_snapshot();
+  void clone_some();
+  Task<void> read_frozen(std::shared_ptr<Frozen> frozen);
+  std::vector<std::string> snapshot_names();
+  void finish_snapshots();
+  std::string seen_content(const SimNode& node, BlockIndex block, Generation at);
+  std::string leftover_versions();
+
   // -- damage.cpp
   void damage_fault();
   void damage_one();
@@ -121,8 +141,12 @@ class Run {
   std::size_t host_ = 0;
   std::uint64_t size_bytes_ = blocks * block_bytes;
   std::uint64_t grown_ = 0;
-  std::uint64_t moved_ = 0;  ///< changes of locations that were made
-  int moving_ = 0;           ///< those under way
+  std::uint64_t moved_ = 0;                      ///< changes of locations that were made
+  int moving_ = 0;                               ///< those under way
+  std::vector<std::shared_ptr<Frozen>> frozen_;  ///< shared: reads of them may be under way
+  std::uint64_t named_ = 0;                      ///< snapshots that were asked for
+  int freezing_ = 0;                             ///< such requests under way
+  pb::DiskRecord record_;                        ///< as last looked at
   std::vector<std::string> problems_;
 };
 

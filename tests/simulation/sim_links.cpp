@@ -87,7 +87,7 @@ Task<Result<Reply>> SimLink::carry(Call call) {
 Task<Result<pb::FenceReply>> SimLink::fence(pb::FenceRequest request) {
   auto call = [this, request](StorageNode& node) {
     auto reply = node.fence(request);
-    if (reply.ok()) world_.repeat_changes(to_);
+    if (reply.ok()) world_.repeat_changes(to_, request.ref().disk_id());
     return reply;
   };
   co_return co_await control<pb::FenceReply>(call);
@@ -107,6 +107,10 @@ Task<Result<pb::SetMissingReply>> SimLink::set_missing(pb::SetMissingRequest req
 Task<Result<pb::HashReply>> SimLink::hash(pb::HashRequest request) {
   auto call = [request](StorageNode& node) { return node.hash(request); };
   co_return co_await control<pb::HashReply>(call);
+}
+Task<Result<pb::CloneReply>> SimLink::clone(pb::CloneRequest request) {
+  auto call = [request](StorageNode& node) { return node.clone(request); };
+  co_return co_await control<pb::CloneReply>(call);
 }
 Task<Result<pb::DiskUsageReply>> SimLink::disk_usage(pb::DiskUsageRequest request) {
   auto call = [request](StorageNode& node) { return node.disk_usage(request); };

@@ -212,9 +212,11 @@ void World::note_change(SimNode& node, const IoRequest& request) {
   if (node.changes.size() > repeatable_changes) node.changes.pop_front();
 }
 
-void World::repeat_changes(const std::string& id) {
+void World::repeat_changes(const std::string& id, const std::string& disk) {
   SimNode& node = *find(id);
   for (IoRequest& change : std::exchange(node.changes, {})) {
+    // Of another disk, whose session goes on: its stream has not been broken.
+    if (change.disk.to_string() != disk) continue;
     if (scheduler.below(3) != 0) continue;
     const Duration late = scheduler.between(0ms, 1s);
     scheduler.after(late, [&node, change = std::move(change)] {

@@ -102,7 +102,7 @@ class World {
   bool lost() { return loss_percent > 0 && scheduler.below(100) < loss_percent; }
   void hold_back(const std::string& from, const std::string& to, Scheduler::Handler deliver);
   void note_change(SimNode& node, const IoRequest& request);
-  void repeat_changes(const std::string& node);
+  void repeat_changes(const std::string& node, const std::string& disk);
   void subscribe(std::function<void(NodeId)>* listener) { listeners_.push_back(listener); }
   void unsubscribe(std::function<void(NodeId)>* listener) { std::erase(listeners_, listener); }
   std::shared_ptr<NodeLink> link(const std::string& from, const std::string& to);
