@@ -31,6 +31,7 @@ class BlockPull {
 
  private:
   Result<> look();
+  Result<> keep_covered();
   Task<Result<std::set<Generation>>> older_versions();
   Result<NodeCore::Admitted> step();
   Task<Result<pb::HashReply>> source_hashes();

@@ -156,7 +156,7 @@ std::optional<IoReply> NodeCore::change(DiskState& disk, const IoRequest& reques
     else if (!turn.try_lock())
       return std::nullopt;
   }
-  auto applied = apply(disk, request);
+  auto applied = apply(disk, request, copy != nullptr);
   if (!applied.ok()) {
     complain(disk, applied.error());
     return IoReply::failed(applied.error());
@@ -167,10 +167,10 @@ std::optional<IoReply> NodeCore::change(DiskState& disk, const IoRequest& reques
   return IoReply{};
 }
 
-Result<> NodeCore::apply_once(DiskState& disk, const IoRequest& request) {
+Result<> NodeCore::apply_once(DiskState& disk, const IoRequest& request, bool beside_copy) {
   const auto offset = static_cast<std::uint32_t>(request.offset_bytes);
   if (request.op == IoOp::write) return put(disk, key_of(request), offset, request.data);
-  return put_zeros(disk, key_of(request), {offset, offset + request.length_bytes});
+  return put_zeros(disk, key_of(request), {offset, offset + request.length_bytes}, beside_copy);
 }
 
 IoReply NodeCore::extents(DiskState& disk, const IoRequest& request) {

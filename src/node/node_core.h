@@ -53,7 +53,8 @@ class NodeCore : public std::enable_shared_from_this<NodeCore> {
                                              bool ready_only = false);
   /// Changes what the key's generation sees, and no other, which may take a new version.
   Result<> put(DiskState& disk, BlockKey key, std::uint32_t offset_bytes, const Payload& data);
-  Result<> put_zeros(DiskState& disk, BlockKey key, Extent range);
+  Result<> put_zeros(DiskState& disk, BlockKey key, Extent range, bool there = false);
+  Result<> make_own(DiskState& disk, BlockKey key, bool there);
   Result<> give_up(DiskState& disk, BlockKey key, Extent range);
   /// False: the next change of the block takes a new version, or only the device could tell.
   bool changes_in_place(const DiskState& disk, BlockKey key);
@@ -110,10 +111,10 @@ class NodeCore : public std::enable_shared_from_this<NodeCore> {
 
   std::optional<IoReply> read(DiskState& disk, const IoRequest& request, bool inline_only);
   std::optional<IoReply> change(DiskState& disk, const IoRequest& request, bool inline_only);
-  Result<> apply(DiskState& disk, const IoRequest& request);
-  Result<> apply_once(DiskState& disk, const IoRequest& request);
+  Result<> apply(DiskState& disk, const IoRequest& request, bool beside_copy);
+  Result<> apply_once(DiskState& disk, const IoRequest& request, bool beside_copy);
   Result<pb::HashReply> versions_reply(DiskId disk, BlockIndex block);
-  Result<> make_own(DiskState& disk, BlockKey key);
+  Result<bool> hides_older(const DiskState& disk, BlockKey key);
   Result<> fork(DiskState& disk, BlockKey from, Generation to, std::uint32_t offset_bytes,
                 const Payload& data);
   Result<> remove_versions(const DiskRef& disk, const std::vector<BlockKey>& gone);

@@ -33,11 +33,24 @@ Task<Result<std::set<Generation>>> BlockPull::older_versions() {
   co_return out;
 }
 
+/// What was zeroed here just before has left no trace where nothing was; an older version must not
+/// show in its place.
+Result<> BlockPull::keep_covered() {
+  auto admitted = step();
+  if (!admitted.ok()) return admitted.error();
+  const std::lock_guard turn(copy_->mutex);
+  const Extent all{0, request_.length()};
+  const auto gaps = copy_->covered.uncovered(all);
+  if (gaps.size() == 1 && gaps.front() == all) return {};
+  return core_->make_own(*disk_, key_, true);
+}
+
 /// In the order in which they descend from each other, so that a version that is made meanwhile, by
 /// a change of the head, begins as what it should; or is compared, as the head comes last.
 Task<Result<pb::PullReply>> BlockPull::run_versions() {
   co_await hop(core_->background());
   auto begun = begin();
+  if (begun.ok()) begun = keep_covered();
   if (!begun.ok()) co_return begun.error();
   auto older = co_await older_versions();
   if (!older.ok()) co_return older.error();

@@ -37,8 +37,8 @@ Result<std::optional<Payload>> NodeCore::load(DiskState& disk, BlockKey key, Ext
   return data;
 }
 
-Result<> NodeCore::apply(DiskState& disk, const IoRequest& request) {
-  auto applied = apply_once(disk, request);
+Result<> NodeCore::apply(DiskState& disk, const IoRequest& request, bool beside_copy) {
+  auto applied = apply_once(disk, request, beside_copy);
   if (!applied.failed_with(Code::corrupt)) return applied;
   auto version = version_of(disk, {request.disk, request.block, request.generation});
   if (!version.ok()) return version.error();
@@ -50,7 +50,7 @@ Result<> NodeCore::apply(DiskState& disk, const IoRequest& request) {
   const auto begin = static_cast<std::uint32_t>(request.offset_bytes);
   auto accepted = store_.accept(key, {begin, begin + request.length_bytes});
   if (!accepted.ok()) return accepted.error();
-  return apply_once(disk, request);
+  return apply_once(disk, request, beside_copy);
 }
 
 /// Under the gate, exclusively: nobody is served before this.

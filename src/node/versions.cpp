@@ -65,33 +65,46 @@ Result<> NodeCore::put(DiskState& disk, BlockKey key, std::uint32_t offset_bytes
   return store_.write(key, offset_bytes, data);
 }
 
-/// The key's generation gets a version of its own, if it sees an older one.
-Result<> NodeCore::make_own(DiskState& disk, BlockKey key) {
-  auto version = version_of(disk, key);
-  if (!version.ok()) return version.error();
-  if (**version == key) return {};
-  auto forked = fork(disk, **version, key.generation, 0, Payload());
+/// The key's generation gets a version of its own, if it sees an older one; or else, if it is to be
+/// `there` whatever comes.
+Result<> NodeCore::make_own(DiskState& disk, BlockKey key, bool there) {
+  if (disk.history.simple()) return {};
+  auto versions = store_.versions(disk.id, key.block, false);
+  if (!versions.ok()) return versions.error();
+  const auto seen = disk.history.seen(**versions, key.generation);
+  if (seen == key.generation) return {};
+  if (!seen) return there ? store_.blank(key) : Result<>();
+  auto forked = fork(disk, {key.disk, key.block, *seen}, key.generation, 0, Payload());
   if (forked.failed_with(Code::exists)) return {};
   return forked;
 }
 
-/// A block of nothing else would vanish; but an older version, even one that a copy is still to
-/// bring here, would show then.
-Result<> NodeCore::put_zeros(DiskState& disk, BlockKey key, Extent range) {
+/// A block of nothing else vanishes, unless an older version would show then: one that is here, or
+/// (`there`) one that a copy is about to bring, which leaves what is changed meanwhile alone.
+Result<> NodeCore::put_zeros(DiskState& disk, BlockKey key, Extent range, bool there) {
   const std::uint32_t length = range.end_bytes - range.begin_bytes;
-  if (!disk.history.simple()) {
-    if (length == disk.geometry.block_size_bytes) {
-      disk.hidden.add(key.block);
-      return store_.blank(key);
-    }
-    auto own = make_own(disk, key);
-    if (!own.ok()) return own;
+  const bool whole = length == disk.geometry.block_size_bytes;
+  auto older = hides_older(disk, key);
+  if (!older.ok()) return older.error();
+  if (whole && (*older || (there && !disk.history.simple()))) {
+    disk.hidden.add(key.block);
+    return store_.blank(key);
   }
+  auto own = make_own(disk, key, there);
+  if (!own.ok()) return own;
   return store_.zero(key, range.begin_bytes, length);
 }
 
+Result<bool> NodeCore::hides_older(const DiskState& disk, BlockKey key) {
+  if (disk.history.simple()) return false;
+  auto versions = store_.versions(disk.id, key.block, false);
+  if (!versions.ok()) return versions.error();
+  std::erase(**versions, key.generation);
+  return disk.history.seen(**versions, key.generation).has_value();
+}
+
 Result<> NodeCore::give_up(DiskState& disk, BlockKey key, Extent range) {
-  auto own = make_own(disk, key);
+  auto own = make_own(disk, key, false);
   if (!own.ok()) return own;
   return store_.give_up(key, range);
 }

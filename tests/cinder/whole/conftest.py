@@ -43,7 +43,7 @@ def pytest_exception_interact(node: object, report: object) -> None:
         return
     add_logs(report, LOG_LINES)
     cloud = getattr(node, "funcargs", {}).get("running")
-    if cloud:
+    if cloud and cloud.stack.processes:
         lines = [line for line in cloud.stack.log("volume").splitlines()
                  if " ERROR " in line or " WARNING " in line]
         report.sections.append(("cinder-volume's complaints", "\n".join(lines[-LOG_LINES * 3:])))
