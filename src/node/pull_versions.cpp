@@ -64,7 +64,9 @@ Task<Result<pb::PullReply>> BlockPull::run_versions() {
     reply_.set_bytes_fetched(reply_.bytes_fetched() + pulled->bytes_fetched());
     reply_.set_lost_units(reply_.lost_units() + pulled->lost_units());
   }
-  co_return co_await run();
+  auto done = co_await run();
+  disk_->hidden.add(key_.block);  // the source may have had what nobody needs
+  co_return done;
 }
 
 bool NodeCore::begin_copy() {
