@@ -95,6 +95,13 @@ class MigrateTestCase(UkaiCase):
         self.assertEqual((True, None), self.migrate(volume))
         self.assertEqual(["n3", "n4"], sorted(self.disk(volume).nodes))
 
+    def test_to_a_back_end_with_another_number_of_replicas(self) -> None:
+        volume = self.created()
+        self.assertEqual((True, None), self.driver.migrate_volume(self.ctxt, volume, {
+            "host": OSAKA, "capabilities": {"location_info": self.driver._location_info(),
+                                            "ukai_replicas": 1}}))
+        self.assertEqual(["n3"], self.disk(volume).nodes)
+
     def test_to_another_cluster_is_not_ours(self) -> None:
         volume = self.created()
         self.assertEqual((False, None), self.migrate(volume, where="UKAI:elsewhere:2181/"))

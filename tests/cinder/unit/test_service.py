@@ -110,7 +110,7 @@ class StatsTestCase(UkaiCase):
                     "thick_provisioning_support", "replication_enabled"):
             self.assertIs(False, tokyo[key], key)
         self.assertTrue(tokyo["thin_provisioning_support"])
-        self.assertEqual("jp/tokyo", tokyo["ukai_site"])
+        self.assertEqual(2, tokyo["ukai_replicas"])
 
     @staticmethod
     def figures(pool: Any) -> Any:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import glance
 from api import Api, Refused, until
 from cluster import Cluster
 from stack import Stack
@@ -148,11 +149,9 @@ class Cloud:
         image = str(uuid.uuid4())
         os.link(data, folder / image)
         (folder / f"{image}.json").write_text(json.dumps({
-            "id": image, "name": name, "status": "active", "visibility": "public",
-            "owner": "project", "disk_format": disk_format, "container_format": "bare",
-            "size": data.stat().st_size, "min_disk": 0, "min_ram": 0, "tags": [],
-            "protected": False, "checksum": None, "created_at": "2026-01-01T00:00:00Z",
-            "updated_at": "2026-01-01T00:00:00Z"}))
+            **glance.NEW, "id": image, "name": name, "status": "active", "visibility": "public",
+            "disk_format": disk_format, "container_format": "bare",
+            "size": data.stat().st_size}))
         return image
 
     # -- nothing is leaked

@@ -15,6 +15,11 @@ from pathlib import Path
 from typing import Any
 
 PIECE_BYTES = 1 << 20
+NEW: dict[str, Any] = {
+    "id": None, "name": None, "status": "queued", "visibility": "private", "owner": "project",
+    "disk_format": None, "container_format": None, "size": None, "min_disk": 0, "min_ram": 0,
+    "tags": [], "protected": False, "checksum": None, "virtual_size": None,
+    "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -30,7 +35,8 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, document: Any = None) -> None:
         body = b"" if document is None else json.dumps(document).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        if body:
+            self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -59,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         words = self._words()
         if words[0] == "schemas":
-            self._answer(200, {"name": "image", "properties": {}})
+            self._answer(200, {"name": "image", "properties": {key: {} for key in NEW}})
             return
         image = self._load(words[1])
         if image is None:
@@ -76,10 +82,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, image)
 
     def do_POST(self) -> None:
-        image = {"id": str(uuid.uuid4()), "status": "queued", "visibility": "private",
-                 "owner": "project", "min_disk": 0, "min_ram": 0, "size": None, "tags": [],
-                 "protected": False, "checksum": None,
-                 "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
+        image = {**NEW, "id": str(uuid.uuid4())}
         image |= json.loads(b"".join(self._pieces()) or b"{}")
         self._store(image)
         self._answer(201, image)

@@ -100,8 +100,11 @@ class UkaiBase(driver.VolumeDriver):
     def _nodes(self) -> list[placement.Node]:
         return [placement.Node.of(entry) for entry in self._ukai.nodes()]
 
-    def _placement(self, volume_type: Any, pool: str) -> placement.Placement:
-        return placement.parse(specs_of(volume_type), pool, self.configuration.ukai_replicas)
+    def _placement(self, volume_type: Any, pool: str,
+                   replicas: Optional[int] = None) -> placement.Placement:
+        """`replicas` is for types that do not say; not given: our own option."""
+        return placement.parse(specs_of(volume_type), pool,
+                               replicas or self.configuration.ukai_replicas)
 
     def _here(self) -> ctl.Document:
         """The entry of `host list` of the machine that this service runs on."""

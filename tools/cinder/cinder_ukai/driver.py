@@ -254,19 +254,25 @@ class UkaiDriver(Manageable, Images):
         """Moves the blocks, in use or not. False when that is not enough: another block size or
         stripe, which Cinder can copy to if its policy allows."""
         with volume_errors(volume):
-            return self._moved(volume.name, new_type, host["host"]), None
+            return self._moved_to(volume.name, new_type, host), None
 
     def migrate_volume(self, context: Any, volume: Any, host: Any) -> tuple[bool, Model]:
         """Within one UKAI, to another pool, or to a back end that has it as a pool."""
         if host["capabilities"].get("location_info") != self._location_info():
             return False, None
         with volume_errors(volume):
-            return self._moved(volume.name, volume.volume_type, host["host"]), None
+            return self._moved_to(volume.name, volume.volume_type, host), None
 
-    def _moved(self, name: str, volume_type: Any, host: str) -> bool:
+    def _moved_to(self, name: str, volume_type: Any, host: Any) -> bool:
+        """The target may be a pool of another back end, with another number of replicas."""
+        return self._moved(name, volume_type, host["host"],
+                           host.get("capabilities", {}).get("ukai_replicas"))
+
+    def _moved(self, name: str, volume_type: Any, host: str,
+               replicas: Optional[int] = None) -> bool:
         nodes = self._nodes()
         pool = self._pool(host, nodes)
-        wish = self._placement(volume_type, pool)
+        wish = self._placement(volume_type, pool, replicas)
         if not placement.in_pool(wish, pool, nodes):
             raise exception.InvalidVolumeType(
                 reason=_("none of its replicas is to lie in pool %s") % pool)
@@ -333,7 +339,7 @@ class UkaiDriver(Manageable, Images):
             "consistent_group_snapshot_enabled": False,
             "replication_enabled": False,
             "location_info": self._location_info(),
-            "ukai_site": pool,
+            "ukai_replicas": conf.ukai_replicas,
             "filter_function": self.get_filter_function(),
             "goodness_function": self.get_goodness_function(),
         }
