@@ -66,5 +66,8 @@ inline void add_blocks(CLI::App& app, std::string& blocks) {
 // arguments_moves.cpp
 void add_moves(CLI::App& root, Arguments& arguments);
 void add_jobs(CLI::App& root, Arguments& arguments);
+// arguments_snapshots.cpp
+void add_snapshots(CLI::App& root, Arguments& arguments);
+void add_diff(CLI::App& disk, Arguments& arguments);
 
 }  // namespace ukai::ctl

@@ -98,7 +98,7 @@ void add_disk_commands(CLI::App& root, Arguments& arguments) {
       [](CLI::App& app, DiskDeleteOptions& options) {
         positional(app, "NAME", options.name, "The disk");
         app.add_flag("--if-exists", options.if_exists, "A disk that is not there is no error");
-        app.footer("Refused with status 5 while a host has the disk open.");
+        app.footer("Refused with status 5 while a host has the disk open, or it has snapshots.");
       });
   add_command<NoOptions>(disk, arguments, "list", "List all disks", disk_list, nothing);
   add_command<DiskOptions>(disk, arguments, "info", "Show all about a disk", disk_info, disk_name);
@@ -122,6 +122,7 @@ void add_disk_commands(CLI::App& root, Arguments& arguments) {
             "Prints the blocks that differ; then the status is 1. Works while the disk is "
             "in use.");
       });
+  add_diff(disk, arguments);
   add_command<DiskRecoverOptions>(
       disk, arguments, "recover", "Declare a stale replica the truth", disk_recover,
       [](CLI::App& app, DiskRecoverOptions& options) {
@@ -258,6 +259,7 @@ void add_cluster_commands(CLI::App& root, Arguments& arguments) {
       });
   add_moves(root, arguments);
   add_jobs(root, arguments);
+  add_snapshots(root, arguments);
   add_command<DiskOptions>(
       root, arguments, "scrub", "Check all replicas of a disk against their checksums and repair",
       scrub, [](CLI::App& app, DiskOptions& options) {

@@ -121,6 +121,29 @@ struct EventsOptions {
 };
 Result<> events(Context& context, const EventsOptions& options);
 
+struct SnapshotCreateOptions {
+  std::vector<std::string> names;  ///< NAME@SNAPSHOT
+};
+Result<> snapshot_create(Context& context, const SnapshotCreateOptions& options);
+struct SnapshotDeleteOptions {
+  std::string name;
+  bool if_exists = false;
+};
+Result<> snapshot_delete(Context& context, const SnapshotDeleteOptions& options);
+Result<> snapshot_list(Context& context, const DiskOptions& options);
+Result<> snapshot_info(Context& context, const DiskOptions& options);
+Result<> snapshot_rollback(Context& context, const DiskOptions& options);
+struct CloneOptions {
+  std::string name;  ///< NAME[@SNAPSHOT]
+  std::string new_name;
+};
+Result<> clone_disk(Context& context, const CloneOptions& options);
+struct DiffOptions {
+  std::string from;  ///< NAME@SNAPSHOT
+  std::string to;    ///< NAME[@SNAPSHOT]
+};
+Result<> disk_diff(Context& context, const DiffOptions& options);
+
 Result<> topology(Context& context, const NoOptions& options);
 Result<> advise_disk(Context& context, const DiskOptions& options);
 Result<> errors(Context& context, const NoOptions& options);

@@ -23,6 +23,13 @@ class DaemonCalls {
                                                         pb::ChangeDiskRequest request) = 0;
   virtual Task<Result<pb::YieldLeaseReply>> yield_lease(pb::HostRecord host,
                                                         pb::YieldLeaseRequest request) = 0;
+  virtual Task<Result<pb::TakeSnapshotsReply>> take_snapshots(pb::HostRecord host,
+                                                              pb::TakeSnapshotsRequest request) = 0;
+  virtual Task<Result<pb::CloneDiskReply>> clone_disk(pb::HostRecord host,
+                                                      pb::CloneDiskRequest request) = 0;
+  using DiffProgress = std::function<bool(const pb::DiffProgress&)>;
+  virtual Task<Result<>> diff_disk(pb::HostRecord host, pb::DiffDiskRequest request,
+                                   DiffProgress progress) = 0;
   virtual Task<Result<pb::DiskStatusReply>> disk_status(pb::HostRecord host,
                                                         pb::DiskStatusRequest request) = 0;
   virtual Task<Result<pb::HostStatusReply>> host_status(pb::HostRecord host) = 0;

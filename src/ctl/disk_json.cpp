@@ -96,6 +96,8 @@ std::string disk_info_json(const DiskDetail& disk) {
   json["blocks"] = raw(all_blocks(record).end);
   json["epoch"] = record.epoch();
   json["generation"] = record.generation();
+  json["snapshots"] = record.snapshots_size();
+  json["clone_of"] = null_if_empty(record.clone_of());
   json["created_unix_s"] = record.created_unix_s();
   json["last_holder"] = null_if_empty(record.last_holder());
   json["allowed_hosts"] = hosts_array(record);

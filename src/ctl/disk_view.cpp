@@ -115,6 +115,10 @@ std::string disk_info_text(const DiskDetail& disk) {
   text.add("allowed hosts", allowed.empty() ? "any" : join(allowed));
   const std::map<std::string, std::string> meta(record.meta().begin(), record.meta().end());
   for (const auto& [key, value] : meta) text.add("meta", one_line(key + "=" + value));
+  if (record.snapshots_size() > 0) {
+    text.add("snapshots", std::to_string(record.snapshots_size()));
+  }
+  if (!record.clone_of().empty()) text.add("clone of", record.clone_of());
   text.add("created", format_time(record.created_unix_s()));
   return text.text();
 }

@@ -35,6 +35,28 @@ class GrpcDaemonCalls final : public DaemonCalls {
     co_return reply;
   }
 
+  /// They take as long as nodes need, within the call's own deadline.
+  Task<Result<pb::TakeSnapshotsReply>> take_snapshots(pb::HostRecord host,
+                                                      pb::TakeSnapshotsRequest request) override {
+    HostLink link(transport(), host);
+    auto reply = co_await link.take_snapshots(std::move(request));
+    co_return reply;
+  }
+
+  Task<Result<pb::CloneDiskReply>> clone_disk(pb::HostRecord host,
+                                              pb::CloneDiskRequest request) override {
+    HostLink link(transport(), host);
+    auto reply = co_await link.clone_disk(std::move(request));
+    co_return reply;
+  }
+
+  Task<Result<>> diff_disk(pb::HostRecord host, pb::DiffDiskRequest request,
+                           DiffProgress progress) override {
+    HostLink link(transport(), host);
+    auto done = co_await link.diff_disk(std::move(request), std::move(progress));
+    co_return done;
+  }
+
   Task<Result<pb::DiskStatusReply>> disk_status(pb::HostRecord host,
                                                 pb::DiskStatusRequest request) override {
     HostLink link(transport(), host);

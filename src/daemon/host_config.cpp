@@ -52,6 +52,7 @@ void read_fuse(ConfigReader& config, FuseOptions& out) {
   out.max_background = static_cast<unsigned>(
       config.integer("fuse.max_background", between(1, 1024), out.max_background));
   out.threads = static_cast<unsigned>(config.integer("fuse.threads", between(1, 2), out.threads));
+  out.list_snapshots = config.boolean("fuse.list_snapshots", out.list_snapshots);
   out.kernel_cache =
       config.choice("fuse.cache", {"direct", "kernel"}, std::string("direct")) == "kernel";
 }

@@ -39,7 +39,9 @@ struct stat file_stat(const Mount& mount, Inode& inode, const DiskAttributes& di
   const FileTime modified = written != 0 ? written : set.modified.value_or(created);
   struct stat out {};
   out.st_ino = inode.number;
-  out.st_mode = S_IFREG | set.mode.value_or(mount.options.mode);
+  const bool snapshot = disk.name.str().find('@') != std::string::npos;
+  const mode_t mode = set.mode.value_or(mount.options.mode);
+  out.st_mode = S_IFREG | (snapshot ? mode & ~mode_t{0222} : mode);
   out.st_nlink = 1;
   out.st_uid = set.uid.value_or(mount.options.uid);
   out.st_gid = set.gid.value_or(mount.options.gid);

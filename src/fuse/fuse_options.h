@@ -15,6 +15,7 @@ struct FuseOptions {
   bool default_permissions = true;  ///< the kernel checks owner and mode
   bool allow_nonempty = false;      ///< mount over a folder that holds something
   bool kernel_cache = false;        ///< page cache instead of direct I/O: one host only
+  bool list_snapshots = false;  ///< the listing has NAME@SNAPSHOT, too; they open without as well
   uid_t uid = 0;
   gid_t gid = 0;
   mode_t mode = 0600;

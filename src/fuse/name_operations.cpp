@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "fuse/mount.h"
+#include "ukai/history.h"
 
 namespace ukai::fuse {
 namespace {
@@ -22,9 +23,9 @@ void on_lookup(fuse_req_t raw, fuse_ino_t parent, const char* text) {
   Mount& mount = mount_of(raw);
   Request request(raw, mount.in_flight);
   if (parent != InodeTable::root_number) return request.fail(ENOTDIR);
-  auto name = parse_disk_name(text);
-  if (!name) return request.fail(ENOENT);  // no disk can have such a name
-  spawn(look_up(mount, std::move(request), std::move(*name)));
+  auto parts = parse_snapshot_name(text);
+  if (!parts) return request.fail(ENOENT);  // no disk can have such a name
+  spawn(look_up(mount, std::move(request), DiskName(text)));
 }
 
 void on_forget(fuse_req_t raw, fuse_ino_t inode, std::uint64_t count) {
@@ -88,6 +89,10 @@ struct ListingPart {
 Task<void> read_folder(Mount& mount, Request request, ListingPart part) {
   if (part.from == 0) {  // opened or rewound: as it is now
     auto names = co_await mount.disks.list();
+    if (names.ok() && mount.options.list_snapshots) {
+      auto snapshots = co_await mount.disks.list_snapshots();
+      if (snapshots.ok()) names->insert(names->end(), snapshots->begin(), snapshots->end());
+    }
     if (!names) {
       request.fail(names.error());
       co_return;

@@ -80,6 +80,28 @@ Task<Result<pb::DiskStatusReply>> FakeCalls::disk_status(pb::HostRecord host,
   co_return on_disk_status(host.id(), request);
 }
 
+Task<Result<pb::TakeSnapshotsReply>> FakeCalls::take_snapshots(pb::HostRecord host,
+                                                               pb::TakeSnapshotsRequest request) {
+  if (!on_snapshots) co_return silent;
+  co_return on_snapshots(host.id(), request);
+}
+
+Task<Result<pb::CloneDiskReply>> FakeCalls::clone_disk(pb::HostRecord host,
+                                                       pb::CloneDiskRequest request) {
+  if (!on_clone) co_return silent;
+  co_return on_clone(host.id(), request);
+}
+
+Task<Result<>> FakeCalls::diff_disk(pb::HostRecord host, pb::DiffDiskRequest,
+                                    DiffProgress progress) {
+  worked_at.push_back(host.id());
+  for (const auto& message : diff_progress) {
+    if (!progress(message)) co_return Error{Code::unreachable, "stopped"};
+  }
+  if (work_error) co_return *work_error;
+  co_return Unit{};
+}
+
 Task<Result<pb::HostStatusReply>> FakeCalls::host_status(pb::HostRecord host) {
   if (!on_host_status) co_return silent;
   co_return on_host_status(host.id());

@@ -28,6 +28,9 @@ class FakeCalls final : public DaemonCalls {
   On<pb::ChangeDiskRequest, pb::ChangeDiskReply> on_change;
   On<pb::YieldLeaseRequest, pb::YieldLeaseReply> on_yield;
   On<pb::DiskStatusRequest, pb::DiskStatusReply> on_disk_status;
+  On<pb::TakeSnapshotsRequest, pb::TakeSnapshotsReply> on_snapshots;
+  On<pb::CloneDiskRequest, pb::CloneDiskReply> on_clone;
+  std::vector<pb::DiffProgress> diff_progress;
   std::function<Result<pb::HostStatusReply>(const std::string&)> on_host_status;
   std::vector<pb::VerifyProgress> verify_progress;
   std::vector<pb::ScrubProgress> scrub_progress;
@@ -41,6 +44,12 @@ class FakeCalls final : public DaemonCalls {
                                                 pb::ChangeDiskRequest request) override;
   Task<Result<pb::YieldLeaseReply>> yield_lease(pb::HostRecord host,
                                                 pb::YieldLeaseRequest request) override;
+  Task<Result<pb::TakeSnapshotsReply>> take_snapshots(pb::HostRecord host,
+                                                      pb::TakeSnapshotsRequest request) override;
+  Task<Result<pb::CloneDiskReply>> clone_disk(pb::HostRecord host,
+                                              pb::CloneDiskRequest request) override;
+  Task<Result<>> diff_disk(pb::HostRecord host, pb::DiffDiskRequest request,
+                           DiffProgress progress) override;
   Task<Result<pb::DiskStatusReply>> disk_status(pb::HostRecord host,
                                                 pb::DiskStatusRequest request) override;
   Task<Result<pb::HostStatusReply>> host_status(pb::HostRecord host) override;

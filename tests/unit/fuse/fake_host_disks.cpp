@@ -212,6 +212,19 @@ Task<void> HostDisks::shut_down() { co_return; }
 Task<Result<pb::ChangeDiskReply>> HostDisks::change_disk(pb::ChangeDiskRequest) {
   co_return not_for_the_mount;
 }
+Task<Result<std::vector<DiskName>>> HostDisks::list_snapshots() {
+  co_return std::vector<DiskName>{DiskName("vm@s1")};
+}
+Task<Result<pb::TakeSnapshotsReply>> HostDisks::take_snapshots(pb::TakeSnapshotsRequest) {
+  co_return not_for_the_mount;
+}
+Task<Result<pb::CloneDiskReply>> HostDisks::clone_disk(pb::CloneDiskRequest) {
+  co_return not_for_the_mount;
+}
+Task<Result<>> HostDisks::diff_disk(pb::DiffDiskRequest,
+                                    std::function<bool(const pb::DiffProgress&)>) {
+  co_return not_for_the_mount;
+}
 Task<Result<pb::YieldLeaseReply>> HostDisks::yield_lease(pb::YieldLeaseRequest) {
   co_return not_for_the_mount;
 }

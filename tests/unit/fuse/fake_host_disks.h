@@ -62,6 +62,7 @@ class HostDisks final : public ukai::HostDisks {
       : cluster_(cluster), host_(std::move(host)), scheduler_(scheduler) {}
 
   Task<Result<std::vector<DiskName>>> list() override;
+  Task<Result<std::vector<DiskName>>> list_snapshots() override;
   Task<Result<DiskAttributes>> stat(DiskName name) override;
   Task<Result<std::shared_ptr<ukai::OpenDisk>>> open(DiskName name, OpenMode mode) override;
   Task<Result<StoreSpace>> space() override;
@@ -69,6 +70,10 @@ class HostDisks final : public ukai::HostDisks {
 
   // Not for the mount.
   Task<Result<pb::ChangeDiskReply>> change_disk(pb::ChangeDiskRequest request) override;
+  Task<Result<pb::TakeSnapshotsReply>> take_snapshots(pb::TakeSnapshotsRequest request) override;
+  Task<Result<pb::CloneDiskReply>> clone_disk(pb::CloneDiskRequest request) override;
+  Task<Result<>> diff_disk(pb::DiffDiskRequest request,
+                           std::function<bool(const pb::DiffProgress&)> progress) override;
   Task<Result<pb::YieldLeaseReply>> yield_lease(pb::YieldLeaseRequest request) override;
   Task<Result<pb::DiskStatusReply>> disk_status(pb::DiskStatusRequest request) override;
   Task<Result<pb::HostStatusReply>> host_status() override;

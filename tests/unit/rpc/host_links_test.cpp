@@ -28,6 +28,29 @@ class FakeDisks final : public HostDisks {
     reply.mutable_record()->set_name(request.rename());
     co_return reply;
   }
+  Task<Result<pb::TakeSnapshotsReply>> take_snapshots(pb::TakeSnapshotsRequest request) override {
+    pb::TakeSnapshotsReply reply;
+    reply.set_held_us(static_cast<std::uint64_t>(request.snapshots_size()));
+    co_return reply;
+  }
+  Task<Result<pb::CloneDiskReply>> clone_disk(pb::CloneDiskRequest request) override {
+    pb::CloneDiskReply reply;
+    reply.mutable_record()->set_name(request.new_name());
+    co_return reply;
+  }
+  Task<Result<>> diff_disk(pb::DiffDiskRequest /*request*/,
+                           std::function<bool(const pb::DiffProgress&)> progress) override {
+    for (std::uint64_t i = 0; i < 10; ++i) {
+      pb::DiffProgress now;
+      now.add_ranges()->set_begin(i);
+      now.set_finished(i == 9);
+      progress(now);
+    }
+    co_return Unit{};
+  }
+  Task<Result<std::vector<DiskName>>> list_snapshots() override {
+    co_return std::vector<DiskName>();
+  }
   Task<Result<pb::YieldLeaseReply>> yield_lease(pb::YieldLeaseRequest request) override {
     if (request.asked_by() == "h9") co_return Error{Code::busy, "a guest has it open"};
     co_return pb::YieldLeaseReply();
