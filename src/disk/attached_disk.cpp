@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/mutation.h"
 
 namespace ukai {
 namespace {
@@ -88,6 +89,7 @@ void AttachedDisk::nodes_changed() {
 }
 
 void AttachedDisk::kill_writers_locked() {
+  if (mutated(Mutation::keeps_old_handles_alive)) return;
   writers_.kill_granted();
   owed_ = {};
 }

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Live migration, with daemons killed at each of its steps, and a real guest that migrates to and
+fro. F24 of the project's list of faults."""
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Callable, Optional
+
+from cluster import Cluster
+from migration import Attachment
+from oracles import replicas_are_equal
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "guest"))
+# pylint: disable=wrong-import-position
+import image  # noqa: E402
+import migrating  # noqa: E402
+
+UNITS = 64
+STEPS = ("opened", "stopped", "inactivated", "activating", "written")
+SESSION_S = 5.0  # devcluster's; a dead host's lease ends with it
+DONE_S = 5.0
+SLACK = 3.0
+Step = tuple[str, str]  # when, and who is killed: "source", "target", "n1", "zk", "" (nobody)
+
+
+class Dead(Exception):
+    """The guest has lost its disk: its host is dead, or another has the disk."""
+
+
+class Migrations:
+    """A guest that is on one host at a time, and remembers what it wrote."""
+
+    def __init__(self, cluster: Cluster, name: str) -> None:
+        self.cluster, self.name = cluster, name
+        self.host = "h1"
+        self.running = Attachment(self.file("h1"), True)
+        self.dice = random.Random(24)
+        self.number = itertools.count(1)
+        self.acked: dict[int, bytes] = {}
+        self.doubt: dict[int, list[bytes]] = {}  # writes that failed: there or not, for good
+        self.killed: Optional[str] = None
+        self.killed_at = 0.0
+        self.starting: Optional[threading.Thread] = None
+        self.outcomes: dict[str, int] = {"done": 0, "rolled back": 0, "lost": 0}
+        self.took: list[float] = []
+        self.mended: list[float] = []
+
+    def file(self, host: str) -> Path:
+        return self.cluster.mount(host) / self.name
+
+    def write(self, through: Attachment, count: int = 1) -> None:
+        for _ in range(count):
+            unit, data = self.dice.randrange(UNITS), b"%08d" % next(self.number)
+            try:
+                through.write(unit, data)
+            except OSError as error:
+                self.doubt.setdefault(unit, []).append(data)
+                raise Dead(str(error)) from error
+            self.acked[unit] = data
+            self.doubt.pop(unit, None)
+        if self.killed_at:
+            self.mended.append(time.monotonic() - self.killed_at)
+            self.killed_at = 0.0
+
+    def check(self, through: Attachment) -> None:
+        for unit in range(UNITS):
+            found = through.read(unit, 8)
+            known = self.acked.get(unit, b"\0" * 8)
+            assert found in [known, *self.doubt.get(unit, [])], (unit, found, known, self.doubt)
+            assert through.read(unit, 8) == found, unit
+            self.acked[unit] = found
+        self.doubt.clear()
+
+    def kill(self, victim: str) -> None:
+        """At once: devcluster would take its time."""
+        os.kill(int((self.cluster.home(victim) / "pid").read_text()), signal.SIGKILL)
+        self.killed, self.killed_at = victim, time.monotonic()
+        if victim[0] != "h":
+            self.starting = threading.Thread(target=self.cluster.start, args=(victim,))
+            self.starting.start()
+
+    def mend(self) -> None:
+        if self.starting:
+            self.starting.join()
+        elif self.killed:
+            self.cluster.start(self.killed)
+        self.killed, self.starting = None, None
+
+    def hand_over(self, step: Step) -> None:
+        """One migration, with one kill."""
+        target_host = "h2" if self.host == "h1" else "h1"
+        at, who = step
+        victim = {"source": self.host, "target": target_host}.get(who, who)
+
+        def reached(name: str) -> None:
+            if victim and at == name:
+                self.kill(victim)
+
+        source, target = self.running, Attachment(self.file(target_host))
+        try:
+            outcome = self._migrate(source, target, reached)
+        except Dead:
+            outcome = "lost"
+        except OSError as error:  # of a lock or a flush
+            assert victim, error
+            outcome = "lost"
+        if outcome == "lost":
+            self.mend()
+            self._boot_anew(self.host if who == "target" else target_host)
+        elif outcome == "done":
+            self.running, self.host = target, target_host
+        self.outcomes[outcome] += 1
+        self.mend()
+        self.check(self.running)
+        if self.running is not source:
+            self._is_dead(source)
+        for other in {source, target} - {self.running}:
+            try:
+                other.close()
+            except OSError:
+                pass  # as its writes say
+
+    def _migrate(self, source: Attachment, target: Attachment,
+                 reached: Callable[[str], None]) -> str:
+        reached("opened")
+        self.write(source, 3)
+        source.stop()
+        reached("stopped")
+        source.inactivate()
+        reached("inactivated")
+        begin = time.monotonic()
+        try:
+            target.activate()
+            if self.dice.random() < 0.5:
+                time.sleep(self.dice.uniform(0, 0.02))
+            reached("activating")
+            self.write(target)
+        except (Dead, OSError):
+            source.activate()  # QEMU on the source notices, and lets its guest go on
+            self.write(source, 2)
+            return "rolled back"
+        self.took.append(time.monotonic() - begin)
+        reached("written")
+        self.write(target, 3)
+        return "done"
+
+    def _boot_anew(self, host: str) -> None:
+        """The guest has died; it starts on the host that lives."""
+        self.host = host
+        self.running = Attachment(self.file(host), True)
+        self.check(self.running)
+        self.write(self.running)
+
+    @staticmethod
+    def _is_dead(old: Attachment) -> None:
+        try:
+            old.write(UNITS, b"a second writer")
+        except OSError as error:
+            assert error.errno in (errno.EIO, errno.ENOTCONN, errno.ECONNABORTED), error
+            return
+        raise AssertionError("two hosts write")
+
+    def end(self) -> None:
+        self.running.close()
+        assert max(self.mended, default=0.0) <= (DONE_S + SESSION_S) * SLACK, self.mended
+        print(f"{self.outcomes}; handed over in "
+              f"{round(sum(self.took) / max(1, len(self.took)) * 1000)} ms, "
+              f"longest {round(max(self.took, default=0.0) * 1000)}; "
+              f"after a kill {[round(one, 1) for one in sorted(self.mended)[-5:]]} s at most")
+
+
+def test_f24_a_host_dies_in_a_hand_over(cluster: Cluster, name: str, long: bool) -> None:
+    cluster.create(name, "4MiB", "n1,n2")
+    cluster.ctl("disk", "hosts", name, "--allow", "h1", "--allow", "h2")
+    plan: list[Step] = [("", ""), ("inactivated", "source"), ("", ""), ("activating", "target"),
+                        ("", ""), ("activating", "n1"), ("activating", "zk")]
+    if long:
+        every = [("", ""), *itertools.product(STEPS, ("source", "target", "n1", "n2", "zk"))]
+        plan = [every[number % len(every)] for number in range(200)]
+    guest = Migrations(cluster, name)
+    for step in plan:
+        guest.hand_over(step)
+    guest.end()
+    assert guest.outcomes["done"] >= len(plan) // 3, guest.outcomes
+    cluster.wait_healthy(name)
+    cluster.verify(name)
+    replicas_are_equal(cluster, name)
+    cluster.delete(name)
+
+
+def test_f24_a_guest_migrates_to_and_fro(cluster: Cluster, name: str, long: bool,
+                                         tmp_path: Path) -> None:
+    cluster.create(name, "512MiB", "n1,n2")
+    cluster.ctl("disk", "hosts", name, "--allow", "h1", "--allow", "h2")
+    images = image.build(tmp_path, "1m")
+    machines: list[migrating.Machine] = []
+
+    def start(number: int) -> migrating.Machine:
+        host = ("h1", "h2")[number % 2]
+        machines.append(migrating.Machine(images, cluster.mount(host) / name, tmp_path, number,
+                                          read_only_first=number % 4 > 1))
+        return machines[-1]
+
+    try:
+        running = start(0)
+        running.wait_rounds(1)
+        for number in range(1, 11 if long else 3):
+            target = start(number)
+            told = running.migrate(target)
+            print(f"down for {told['downtime']} ms")
+            target.wait_rounds(1)
+            assert cluster.info(name)["holder"] == ("h1", "h2")[number % 2]
+            running.end()
+            running = target
+        running.tell_to_end()
+        running.wait_off()
+    finally:
+        for machine in machines:
+            machine.end()
+    cluster.wait_healthy(name)
+    cluster.verify(name)
+    cluster.delete(name)
