@@ -43,14 +43,14 @@ void AttachedDisk::note_write_lock(const std::shared_ptr<Writer>& writer, bool h
   }
   if (!held) return writers_changed_.notify();
   // QEMU is about to let the guest run: its first write finds the lease here.
-  services_.scheduler.post([self = shared_from_this(), writer] {
-    self->tasks_.spawn(self->take_soon(writer));
-  });
+  const auto self = shared_from_this();
+  services_.scheduler.post([self, writer] { self->tasks_.spawn(self->take_soon(writer)); });
 }
 
 Task<void> AttachedDisk::take_soon(std::shared_ptr<Writer> writer) {
   const auto self = shared_from_this();
-  auto held = co_await hold_for_change(*writer, services_.scheduler.now() + options_.hand_over_wait);
+  auto held =
+      co_await hold_for_change(*writer, services_.scheduler.now() + options_.hand_over_wait);
   if (!held) {
     log::info("event=lease_not_taken disk={} what=\"{}\"", record().name(), held.error().what);
   }

@@ -31,8 +31,8 @@ void Writers::kill_granted() {
 }
 
 std::size_t Writers::keepers() const {
-  return static_cast<std::size_t>(std::count_if(
-      alive_.begin(), alive_.end(), [](const auto& writer) { return writer->asked; }));
+  return static_cast<std::size_t>(std::count_if(alive_.begin(), alive_.end(),
+                                                [](const auto& writer) { return writer->asked; }));
 }
 
 std::size_t Writers::busy() const {

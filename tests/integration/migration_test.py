@@ -6,6 +6,7 @@ import errno
 import os
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -103,7 +104,7 @@ def test_the_disk_goes_over_at_the_first_change(
         for number in range(turn + 1):
             assert target.read(number, 12) == b"last words %d" % number
         for dead in old:
-            assert error_of(lambda one=dead: one.write(9, b"stale")) == errno.EIO
+            assert error_of(partial(dead.write, 9, b"stale")) == errno.EIO
             assert error_of(dead.stop) == errno.EIO
             assert dead.read(7, 13) == b"first words %d" % turn, "reading goes on"
         assert shared.info(name)["holder"] == host
@@ -154,8 +155,8 @@ def impatient_h2(shared: Cluster) -> Iterator[float]:
 def test_who_never_locks_keeps_the_disk_while_it_is_open(
         shared: Cluster, name: str, disk: Callable[[str], Path],
         opened: Callable[..., Attachment], impatient: float) -> None:
-    job = ["--rw=randwrite", "--bs=4k", "--size=8m", "--time_based", "--runtime=5", "--rate_iops=50"]
-    with background(["fio", *fio_command(disk("h1"))[1:], *job]) as fio:
+    job = ("rw=randwrite", "bs=4k", "size=8m", "time_based", "runtime=4", "rate_iops=50")
+    with background(fio_command(disk("h1"), *job)) as fio:
         time.sleep(1)
         destination = opened(disk("h2"))
         begin = time.monotonic()

@@ -101,10 +101,10 @@ class Guest {
   std::shared_ptr<OpenDisk> witness_;  ///< stays open on a host that the guest has left
   std::size_t witnessing_ = 0;
   std::shared_ptr<OpenDisk> dead_;  ///< has told that another host took the disk
-  bool migrates_ = false;  ///< then its handles hold QEMU's write lock
+  bool migrates_ = false;           ///< then its handles hold QEMU's write lock
   bool migrating_ = false;
   std::uint64_t migrations_ = 0;
-  std::shared_ptr<OpenDisk> left_;  ///< behind by a migration: dead once the next has changed a cell
+  std::shared_ptr<OpenDisk> left_;  ///< by a migration: dead once a cell has changed since
   std::optional<std::size_t> reader_host_;
   std::shared_ptr<OpenDisk> reader_;
   bool reader_opening_ = false;
