@@ -175,7 +175,7 @@ Task<Result<Catalog::Taken>> AttachedDisk::take_lease(Purpose purpose, Asking as
 /// The answer that needs no change of who holds the lease; null: one is needed.
 Result<std::shared_ptr<Disk>> AttachedDisk::held_now(Writer* writer) {
   std::lock_guard lock(mutex_);
-  if (writer != nullptr && writer->dead) {
+  if (writer != nullptr && Writers::is_over(*writer)) {
     return Error{Code::stale, "another host has taken this disk over; this handle is dead"};
   }
   if (writer != nullptr) writer->asked = true;

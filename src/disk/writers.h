@@ -29,6 +29,11 @@ class Writers {
   void close(Writer& writer);
   /// QEMU's write lock was taken or let go.
   static void lock(Writer& writer, bool held);
+  /// True: it is dead, or has let its lock go before it got the lease. The latter may lock again;
+  /// until then nobody can say who has changed the disk meanwhile.
+  static bool is_over(const Writer& writer) {
+    return writer.dead || (writer.let_go && !writer.granted);
+  }
   /// Another host has been the writer: whoever had the lease is dead. Who only waits for it lives.
   void kill_granted();
 

@@ -232,6 +232,19 @@ TEST_F(HandOver, does_not_give_the_disk_back_to_a_handle_that_is_dead) {
   EXPECT_TRUE(write(destination, "six").ok());
 }
 
+TEST_F(HandOver, is_not_asked_for_any_more_once_the_destination_lets_its_lock_go) {
+  const auto source = open_locked(0);
+  ASSERT_TRUE(write(source, "one").ok());
+  const auto passing = open_locked(1);
+  passing->note_write_lock(false);
+  world_.scheduler.run_for(2s);
+  source->note_write_lock(false);
+  world_.scheduler.run_for(2s);
+  EXPECT_EQ(holder(), "h1");
+  EXPECT_TRUE(write(passing, "bad").failed_with(Code::stale));
+  EXPECT_EQ(holder(), "h1");
+}
+
 TEST_F(HandOver, goes_to_and_fro) {
   auto running = open_locked(0);
   for (int turn = 0; turn < 20; ++turn) {

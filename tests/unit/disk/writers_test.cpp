@@ -64,6 +64,21 @@ TEST(Writers, die_with_the_lease_they_had_and_not_with_one_they_wait_for) {
   EXPECT_TRUE(source->closed);
 }
 
+// A guest that came, wrote nothing while the lease did not come, and went on to another host.
+TEST(Writers, are_over_when_they_let_the_lock_go_before_they_had_the_lease) {
+  Writers writers;
+  const auto passing = writers.open(false);
+  EXPECT_FALSE(Writers::is_over(*passing));
+  Writers::lock(*passing, true);
+  Writers::lock(*passing, false);
+  EXPECT_TRUE(Writers::is_over(*passing));
+  Writers::lock(*passing, true);
+  EXPECT_FALSE(Writers::is_over(*passing));
+  passing->granted = true;
+  Writers::lock(*passing, false);
+  EXPECT_FALSE(Writers::is_over(*passing));
+}
+
 TEST(Writers, hand_over_between_hosts_that_are_both_allowed) {
   const HostId one("h1");
   const HostId two("h2");
