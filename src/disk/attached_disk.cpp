@@ -218,6 +218,7 @@ Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold_once(Writer* writer, Purp
   if (co_await services_.clock.wait_session() == 0) {
     co_return Error{Code::shut_down, "the daemon is stopping"};
   }
+  co_await give_way();
   auto taken = co_await take_lease(purpose, asking_for(writer, purpose));
   if (taken.failed_with(Code::busy) && purpose == Purpose::guest) note_refused();
   if (!taken) co_return taken.error();
@@ -294,12 +295,15 @@ std::shared_ptr<Disk> AttachedDisk::end_grant_locked() {
 /// The grant is over and the lease still ours. Call with transition_ locked.
 Task<void> AttachedDisk::release(std::shared_ptr<Disk> disk) {
   if (!disk) co_return;
-  const bool was_stopped = disk->stopped();
-  const bool clean = !was_stopped && co_await disk->finish();
-  if (was_stopped) {
-    const Error over{Code::stale, "the lease was given back"};
-    co_await disk->abandon(over);
-  }
+  co_await give_back(disk);
+  const Error over{Code::stale, "the lease was given back"};
+  co_await disk->abandon(over);
+}
+
+/// The lease goes before all that runs under it has ended: nothing more is acknowledged, and
+/// whatever it still asks of nodes or ZooKeeper is refused once another grant begins.
+Task<void> AttachedDisk::give_back(std::shared_ptr<Disk> disk) {
+  const bool clean = !disk->stopped() && co_await disk->finish();
   {
     std::lock_guard lock(mutex_);
     if (writers_.any_granted()) owed_ = disk->owed();  // handed over, and perhaps taken back

@@ -96,12 +96,15 @@ class AttachedDisk : public std::enable_shared_from_this<AttachedDisk> {
   void keep_owed(Disk& over);
   std::shared_ptr<Disk> end_grant_locked();
   Task<void> release(std::shared_ptr<Disk> disk);
+  Task<void> give_back(std::shared_ptr<Disk> disk);
   Task<void> release_if_idle();
   void release_later();
   std::uint32_t users_locked() const {
     return readers_ + opening_writers_ + static_cast<std::uint32_t>(writers_.count());
   }
   // -- hand_over.cpp
+  Task<void> close_grant(std::shared_ptr<Disk> disk, AsyncMutex::Guard guard);
+  Task<void> give_way();
   Task<void> take_soon(std::shared_ptr<Writer> writer);
   Task<void> wait_for_holder();
   bool given_up(const Writer& writer);
@@ -116,8 +119,9 @@ class AttachedDisk : public std::enable_shared_from_this<AttachedDisk> {
   const DiskId id_;
 
   RangeCounters heat_;
-  AsyncMutex transition_;     ///< one change of who holds the lease at a time
-  Notifier writers_changed_;  ///< one has gone, or let QEMU's lock go
+  AsyncMutex transition_;       ///< one change of who holds the lease at a time
+  Notifier writers_changed_;    ///< one has gone, or let QEMU's lock go
+  TimePoint give_way_until_{};  ///< by transition_
   TaskScope tasks_;
   std::mutex mutex_;
   // -- guarded by mutex_

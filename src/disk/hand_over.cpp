@@ -19,6 +19,8 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr Duration short_pause = 20ms;
+constexpr Duration give_way_time = 500ms;
+constexpr Duration give_way_pause = 2ms;
 constexpr auto yield_wait_ms =
     static_cast<std::uint32_t>(std::chrono::milliseconds(limits::yield_wait_max).count());
 
@@ -148,16 +150,37 @@ Task<Result<>> AttachedDisk::yield(pb::YieldLeaseRequest request) {
     if (auto kept = kept_locked(request)) co_return *kept;
     over = end_grant_locked();
   }
+  if (!over) co_return Unit{};
   const TimePoint begun = services_.scheduler.now();
-  const bool held = over != nullptr;
-  co_await release(std::move(over));
-  if (held && request.hand_over()) {
+  co_await give_back(over);
+  if (request.hand_over()) {
+    give_way_until_ = services_.scheduler.now() + give_way_time;
     const auto took = services_.scheduler.now() - begun;
     log::info("event=lease_handed_over disk={} to={} took_ms={}", record().name(),
               request.asked_by(),
               std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
   }
+  spawn(close_grant(std::move(over), std::move(guard)));
   co_return Unit{};
+}
+
+/// Whoever asked for the lease need not wait for what a node that is away holds up.
+Task<void> AttachedDisk::close_grant(std::shared_ptr<Disk> disk, AsyncMutex::Guard guard) {
+  const auto self = shared_from_this();
+  const auto locked = std::move(guard);  // ends before `self`
+  const Error over{Code::stale, "the lease was given back"};
+  co_await disk->abandon(over);
+}
+
+/// The host that has been handed the disk is about to take the lease: a read here that came first
+/// would only hold it up.
+Task<void> AttachedDisk::give_way() {
+  while (services_.scheduler.now() < give_way_until_) {
+    auto info = co_await services_.catalog.lease_of(id_);
+    if (!info || *info) break;
+    co_await sleep_for(services_.scheduler, give_way_pause);
+  }
+  give_way_until_ = {};
 }
 
 }  // namespace ukai
