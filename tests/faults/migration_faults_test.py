@@ -200,7 +200,7 @@ def test_f24_a_guest_migrates_to_and_fro(cluster: Cluster, name: str, long: bool
                                          tmp_path: Path) -> None:
     cluster.create(name, "512MiB", "n1,n2")
     cluster.ctl("disk", "hosts", name, "--allow", "h1", "--allow", "h2")
-    images = image.build(tmp_path, "1m")
+    images = image.build(tmp_path, "512k")
     machines: list[migrating.Machine] = []
 
     def start(number: int) -> migrating.Machine:

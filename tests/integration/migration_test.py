@@ -153,8 +153,8 @@ def impatient_h2(shared: Cluster) -> Iterator[float]:
 
 
 def test_who_never_locks_keeps_the_disk_while_it_is_open(
-        shared: Cluster, name: str, disk: Callable[[str], Path],
-        opened: Callable[..., Attachment], impatient: float) -> None:
+        shared: Cluster, name: str, impatient: float, disk: Callable[[str], Path],
+        opened: Callable[..., Attachment]) -> None:
     job = ("rw=randwrite", "bs=4k", "size=8m", "time_based", "runtime=4", "rate_iops=50")
     with background(fio_command(disk("h1"), *job)) as fio:
         time.sleep(1)
