@@ -8,13 +8,13 @@ import itertools
 import os
 import random
 import signal
+import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Callable, Optional
 
-from cluster import Cluster
+from cluster import DEVCLUSTER, Cluster, wait_until
 from migration import Attachment
 from oracles import replicas_are_equal
 
@@ -35,11 +35,25 @@ class Dead(Exception):
     """The guest has lost its disk: its host is dead, or another has the disk."""
 
 
+def close(*attachments: Attachment) -> None:
+    for one in attachments:
+        try:
+            one.close()
+        except OSError:
+            pass  # as its writes say
+
+
 class Migrations:
     """A guest that is on one host at a time, and remembers what it wrote."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:
         self.cluster, self.name = cluster, name
+        # A process of its own: one that is forked while a write to the disk is under way waits for
+        # that write as it closes the disk's file.
+        self.starter = subprocess.Popen(
+            ["bash", "-c", 'while read -r name; do "$0" start --dir "$1" "$name" >&2; echo; done',
+             str(DEVCLUSTER), str(cluster.folder)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.host = "h1"
         self.running = Attachment(self.file("h1"), True)
         self.dice = random.Random(24)
@@ -48,7 +62,6 @@ class Migrations:
         self.doubt: dict[int, list[bytes]] = {}  # writes that failed: there or not, for good
         self.killed: Optional[str] = None
         self.killed_at = 0.0
-        self.starting: Optional[threading.Thread] = None
         self.outcomes: dict[str, int] = {"done": 0, "rolled back": 0, "lost": 0}
         self.took: list[float] = []
         self.mended: list[float] = []
@@ -84,15 +97,23 @@ class Migrations:
         os.kill(int((self.cluster.home(victim) / "pid").read_text()), signal.SIGKILL)
         self.killed, self.killed_at = victim, time.monotonic()
         if victim[0] != "h":
-            self.starting = threading.Thread(target=self.cluster.start, args=(victim,))
-            self.starting.start()
+            self._start(victim)
+
+    def _start(self, victim: str) -> None:
+        assert self.starter.stdin
+        self.starter.stdin.write(victim + "\n")
+        self.starter.stdin.flush()
 
     def mend(self) -> None:
-        if self.starting:
-            self.starting.join()
-        elif self.killed:
-            self.cluster.start(self.killed)
-        self.killed, self.starting = None, None
+        if not self.killed:
+            return
+        if self.killed[0] == "h":
+            self._start(self.killed)
+        assert self.starter.stdout
+        self.starter.stdout.readline()
+        if self.killed[0] == "n":
+            self.cluster.wait_healthy(self.name)  # one failure at a time
+        self.killed = None
 
     def hand_over(self, step: Step) -> None:
         """One migration, with one kill."""
@@ -114,19 +135,16 @@ class Migrations:
             outcome = "lost"
         if outcome == "lost":
             self.mend()
+            close(source, target)
             self._boot_anew(self.host if who == "target" else target_host)
         elif outcome == "done":
             self.running, self.host = target, target_host
         self.outcomes[outcome] += 1
         self.mend()
         self.check(self.running)
-        if self.running is not source:
+        if outcome == "done":
             self._is_dead(source)
-        for other in {source, target} - {self.running}:
-            try:
-                other.close()
-            except OSError:
-                pass  # as its writes say
+        close(*{source, target} - {self.running})
 
     def _migrate(self, source: Attachment, target: Attachment,
                  reached: Callable[[str], None]) -> str:
@@ -155,9 +173,17 @@ class Migrations:
     def _boot_anew(self, host: str) -> None:
         """The guest has died; it starts on the host that lives."""
         self.host = host
-        self.running = Attachment(self.file(host), True)
+        self.running = Attachment(self.file(host))
+        wait_until(self._activated, "the dead guest's locks are gone", 5)
         self.check(self.running)
         self.write(self.running)
+
+    def _activated(self) -> bool:
+        try:
+            self.running.activate()
+            return True
+        except AssertionError:
+            return False
 
     @staticmethod
     def _is_dead(old: Attachment) -> None:
@@ -170,6 +196,8 @@ class Migrations:
 
     def end(self) -> None:
         self.running.close()
+        self.starter.kill()
+        self.starter.communicate()
         assert max(self.mended, default=0.0) <= (DONE_S + SESSION_S) * SLACK, self.mended
         print(f"{self.outcomes}; handed over in "
               f"{round(sum(self.took) / max(1, len(self.took)) * 1000)} ms, "

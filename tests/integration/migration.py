@@ -37,7 +37,8 @@ class Attachment:
         for byte in (CONSISTENT_READ, WRITE):
             ofd_lock(self.fd, OFD_SETLK, RDLCK, byte)
         for byte in (200, NO_OTHER_WRITER):
-            assert ofd_lock(self.fd, OFD_GETLK, WRLCK, byte) == UNLCK, byte
+            found = ofd_lock(self.fd, OFD_GETLK, WRLCK, byte)
+            assert found == UNLCK, f"somebody else holds byte {byte}"
         ofd_lock(self.fd, OFD_SETLK, RDLCK, NO_OTHER_WRITER)
 
     def stop(self) -> None:
