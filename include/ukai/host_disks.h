@@ -31,8 +31,13 @@ enum class OpenMode { read_only, read_write };
 /// when its last handle has gone (after a linger). shared_ptr because requests in flight outlive
 /// FUSE's RELEASE.
 ///
-/// Errors of the data calls: io (no replica could serve within io_wait), no_space, stale (another
-/// host took the disk over: this handle is dead for ever), corrupt, invalid (range beyond the end).
+/// A handle that writes may be opened while another host has the lease, if the record allows both
+/// hosts: it reads through that host, and its first change, or note_write_lock(true), asks for the
+/// lease.
+///
+/// Errors of the data calls: io (no replica could serve within io_wait; the other host did not give
+/// the lease up within hand_over_wait), no_space, stale (another host took the disk over: this
+/// handle is dead for ever), corrupt, invalid (range beyond the end).
 /// Threads: safe from any; tasks resume on completion threads.
 class OpenDisk {
  public:
@@ -50,6 +55,9 @@ class OpenDisk {
   /// Start of the first range at or after `offset_bytes` that holds data (or is a hole). not_found:
   /// no data from there on; the end of the disk counts as a hole.
   virtual Task<Result<std::uint64_t>> seek(std::uint64_t offset_bytes, bool data) = 0;
+  /// QEMU's image lock on byte 101, "I write", was taken or let go through this handle. A handle
+  /// that has let it go keeps nobody from taking the disk over (live migration). Never waits.
+  virtual void note_write_lock(bool held) = 0;
 };
 
 /// The disks of this host, as the mount shows them and the control service changes them.
@@ -62,7 +70,8 @@ class HostDisks {
   virtual Task<Result<std::vector<DiskName>>> list_snapshots() = 0;
   virtual Task<Result<DiskAttributes>> stat(DiskName name) = 0;
   /// "NAME@SNAPSHOT" is a snapshot, which is read only, on any host.
-  /// busy: another host has it open for writing; refused: this host is not allowed.
+  /// busy: another host has it open for writing, and the record does not allow both; refused: this
+  /// host is not allowed.
   virtual Task<Result<std::shared_ptr<OpenDisk>>> open(DiskName name, OpenMode mode) = 0;
   /// Sum over the nodes that are alive.
   virtual Task<Result<StoreSpace>> space() = 0;

@@ -97,6 +97,8 @@ inline constexpr std::size_t held_spans_max = 16384;  // the same, of blocks: be
 inline constexpr auto epoch_confirmation =
     2000ms;                                  // how long a node's word stands in for ZooKeeper's
 inline constexpr auto lease_linger = 1s;     // QEMU closes and reopens within ms
+inline constexpr auto hand_over_wait = 30s;  // design.md 7: for the holder's QEMU to be ready
+inline constexpr auto yield_wait_max = 1s;   // asked again after it; a control thread waits as long
 inline constexpr auto clean_interval = 30s;  // how lazily dirty bits are cleared
 
 }  // namespace ukai::limits

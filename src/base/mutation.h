@@ -17,6 +17,7 @@ enum class Mutation {
   serves_old_sessions,  ///< rule 1: a node takes requests of a session that is over
   goes_on_unconfirmed,  ///< rule 1: a holder that cannot ask ZooKeeper does not ask the nodes
   serves_before_the_last_ends,  ///< rule 1: a new holder does not wait for the last one's 2 s
+  keeps_old_handles_alive,      ///< rule 1: a handle writes again after another host has written
   acks_unrecorded_failure,      ///< rule 2: a failed replica is not recorded before the ack
   forgets_who_is_presenting,    ///< rule 2: who fails as ZooKeeper is told of it stays present
   flushes_nothing,              ///< rule 3: a flush is answered without asking anybody

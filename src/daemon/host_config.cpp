@@ -67,6 +67,7 @@ void read_disk(ConfigReader& config, DiskOptions& out) {
   out.auto_heal = config.boolean("disk.auto_heal", out.auto_heal);
   out.heal_rate_bytes_per_s = config.size("disk.heal_rate", out.heal_rate_bytes_per_s);
   out.lease_linger = config.duration("disk.lease_linger", out.lease_linger);
+  out.hand_over_wait = config.duration("disk.hand_over_wait", out.hand_over_wait);
 }
 
 }  // namespace

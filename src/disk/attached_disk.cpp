@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/mutation.h"
 
 namespace ukai {
 namespace {
@@ -21,6 +22,7 @@ AttachedDisk::AttachedDisk(DiskServices services, DiskOptions options, HostPeers
       peers_(peers),
       id_(*DiskId::parse(entry.record.id())),
       heat_(entry.record.size(), entry.record.block_size()),
+      writers_changed_(services.scheduler),
       record_(std::move(entry.record)) {}
 
 std::shared_ptr<Disk> AttachedDisk::current() {
@@ -44,27 +46,27 @@ void AttachedDisk::not_opened(OpenMode mode) {
     std::lock_guard lock(mutex_);
     (mode == OpenMode::read_write ? opening_writers_ : readers_) -= 1;
   }
+  writers_changed_.notify();
   release_later();
 }
 
-std::uint64_t AttachedDisk::opened(OpenMode mode) {
+std::shared_ptr<Writer> AttachedDisk::opened(OpenMode mode, bool granted) {
+  if (mode == OpenMode::read_only) return nullptr;
   std::lock_guard lock(mutex_);
-  if (mode == OpenMode::read_write) {
-    opening_writers_ -= 1;
-    writers_ += 1;
-  }
-  return writer_era_;
+  opening_writers_ -= 1;
+  return writers_.open(granted);
 }
 
-void AttachedDisk::closed(OpenMode mode, std::uint64_t era) {
+void AttachedDisk::closed(const std::shared_ptr<Writer>& writer) {
   {
     std::lock_guard lock(mutex_);
-    if (mode != OpenMode::read_write) {
+    if (writer) {
+      writers_.close(*writer);
+    } else {
       readers_ -= 1;
-    } else if (era == writer_era_) {
-      writers_ -= 1;
     }
   }
+  writers_changed_.notify();
   release_later();
 }
 
@@ -92,9 +94,8 @@ void AttachedDisk::nodes_changed() {
 }
 
 void AttachedDisk::kill_writers_locked() {
-  if (!std::exchange(served_, false)) return;
-  ++writer_era_;
-  writers_ = 0;
+  if (mutated(Mutation::keeps_old_handles_alive)) return;
+  writers_.kill_granted();
   owed_ = {};
 }
 
@@ -122,9 +123,17 @@ void AttachedDisk::note_refused() {
   kill_writers_locked();
 }
 
+/// A handle that has had the lease, and finds another guest on it, is dead: it must not ask that
+/// one's host to give the disk up.
+AttachedDisk::Asking AttachedDisk::asking_for(const Writer* writer, Purpose purpose) {
+  if (purpose == Purpose::job) return Asking::nobody;
+  if (writer == nullptr) return Asking::idle;
+  std::lock_guard lock(mutex_);
+  return writer->granted ? Asking::jobs : Asking::hand_over;
+}
+
 /// Somebody holds the lease. Nothing: try again. Errors: busy.
-Task<Result<std::optional<Catalog::Taken>>> AttachedDisk::resolve_busy(Error busy,
-                                                                       Purpose purpose) {
+Task<Result<std::optional<Catalog::Taken>>> AttachedDisk::resolve_busy(Error busy, Asking asking) {
   auto info = co_await services_.catalog.lease_of(id_);
   if (!info) co_return info.error();
   std::optional<Catalog::Taken> again;
@@ -141,61 +150,64 @@ Task<Result<std::optional<Catalog::Taken>>> AttachedDisk::resolve_busy(Error bus
     co_await sleep_for(services_.scheduler, short_pause);
     co_return again;
   }
-  if (purpose == Purpose::job) co_return busy;
+  const bool to_guest = lease.kind() == pb::LeaseRecord::GUEST;
+  if (asking == Asking::nobody || (asking == Asking::jobs && to_guest)) co_return busy;
   const HostId holder_id(lease.holder());
   auto holder = co_await services_.catalog.host(holder_id);
   if (!holder) co_return busy;
   pb::YieldLeaseRequest request;
   request.set_disk_id(id_.to_string());
   request.set_asked_by(options_.host.str());
+  request.set_hand_over(asking == Asking::hand_over);
   auto yielded = co_await peers_.yield_lease(*holder, std::move(request));
   if (!yielded) co_return busy;
   co_return again;
 }
 
-Task<Result<Catalog::Taken>> AttachedDisk::take_lease(Purpose purpose) {
+Task<Result<Catalog::Taken>> AttachedDisk::take_lease(Purpose purpose, Asking asking) {
   const auto kind = purpose == Purpose::guest ? pb::LeaseRecord::GUEST : pb::LeaseRecord::JOB;
   Error last{Code::busy, "the disk's lease does not come free"};
   for (int i = 0; i < admin_tries_max; ++i) {
     auto taken = co_await services_.catalog.take_lease(id_, options_.host.str(), kind);
     if (taken.ok() || !taken.failed_with(Code::busy)) co_return taken;
     last = taken.error();
-    auto resolved = co_await resolve_busy(last, purpose);
+    auto resolved = co_await resolve_busy(last, asking);
     if (!resolved) co_return resolved.error();
   }
   co_return last;
 }
 
 /// The answer that needs no change of who holds the lease; null: one is needed.
-Result<std::shared_ptr<Disk>> AttachedDisk::held_now(std::optional<std::uint64_t> writer_era) {
+Result<std::shared_ptr<Disk>> AttachedDisk::held_now(Writer* writer) {
   std::lock_guard lock(mutex_);
-  if (writer_era && *writer_era != writer_era_) {
+  if (writer != nullptr && Writers::is_over(*writer)) {
     return Error{Code::stale, "another host has taken this disk over; this handle is dead"};
   }
-  return disk_ && !disk_->stopped() ? disk_ : nullptr;
+  if (writer != nullptr) writer->asked = true;
+  if (!disk_ || disk_->stopped()) return std::shared_ptr<Disk>();
+  if (writer != nullptr && disk_->serves_guest()) writer->granted = true;
+  return disk_;
 }
 
 /// A grant may be over before it has begun to serve; only a dead handle is refused for good.
-Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold(std::optional<std::uint64_t> writer_era,
-                                                       Purpose purpose) {
-  auto now = held_now(writer_era);
+Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold(Writer* writer, Purpose purpose) {
+  auto now = held_now(writer);
   if (!now) co_return now;
   const bool fits = *now && (purpose != Purpose::guest || (*now)->serves_guest());
   if (fits) co_return now;  // the way of almost every request
   const auto self = shared_from_this();
   for (;;) {
-    auto held = co_await hold_once(writer_era, purpose);
-    if (!held.failed_with(Code::stale) || !held_now(writer_era)) co_return held;
+    auto held = co_await hold_once(writer, purpose);
+    if (!held.failed_with(Code::stale) || !held_now(writer)) co_return held;
     co_await sleep_for(services_.scheduler, short_pause);
   }
 }
 
-Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold_once(std::optional<std::uint64_t> writer_era,
-                                                            Purpose purpose) {
+Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold_once(Writer* writer, Purpose purpose) {
   auto guard = co_await transition_.lock();
-  auto now = held_now(writer_era);
+  auto now = held_now(writer);
   if (!now) co_return now;
-  if (*now && purpose == Purpose::guest) co_return co_await as_guest(*now);
+  if (*now && purpose == Purpose::guest) co_return co_await as_guest(*now, writer);
   if (*now) co_return now;
   std::shared_ptr<Disk> old;
   {
@@ -211,7 +223,8 @@ Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold_once(std::optional<std::u
   if (co_await services_.clock.wait_session() == 0) {
     co_return Error{Code::shut_down, "the daemon is stopping"};
   }
-  auto taken = co_await take_lease(purpose);
+  co_await give_way();
+  auto taken = co_await take_lease(purpose, asking_for(writer, purpose));
   if (taken.failed_with(Code::busy) && purpose == Purpose::guest) note_refused();
   if (!taken) co_return taken.error();
   note_taken(*taken);
@@ -229,20 +242,20 @@ Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold_once(std::optional<std::u
   {
     std::lock_guard lock(mutex_);
     disk_ = disk;
-    served_ = true;
     owed_ = {};
   }
   watch_lease(disk);
-  now = held_now(writer_era);
+  now = held_now(writer);
   if (!now) release_later();  // taken for a handle that is dead, as it turns out
   co_return now;
 }
 
 /// The lease was taken for a job, say, and now a guest is to write under it.
-Task<Result<std::shared_ptr<Disk>>> AttachedDisk::as_guest(std::shared_ptr<Disk> held) {
+Task<Result<std::shared_ptr<Disk>>> AttachedDisk::as_guest(std::shared_ptr<Disk> held,
+                                                           Writer* writer) {
   auto done = co_await held->begin_guest();
   if (!done) co_return done.error();
-  co_return held;
+  co_return held_now(writer);
 }
 
 /// The lease may be broken by force while we are alive: the watch tells at once.
@@ -260,7 +273,7 @@ Task<Result<AttachedDisk::Place>> AttachedDisk::place() {
   Place place;
   place.here = current();
   if (place.here) co_return place;
-  auto held = co_await hold(std::nullopt);
+  auto held = co_await hold(nullptr);
   if (held.ok()) {
     place.here = *held;
     co_return place;
@@ -276,22 +289,29 @@ Task<Result<AttachedDisk::Place>> AttachedDisk::place() {
   co_return place;
 }
 
-Task<void> AttachedDisk::release_locked() {
-  std::shared_ptr<Disk> disk;
+/// From now on requests wait for the end of the transition that this is a part of.
+std::shared_ptr<Disk> AttachedDisk::end_grant_locked() {
+  lease_watch_.reset();
+  owed_ = {};
+  if (disk_) record_ = disk_->record();
+  return std::exchange(disk_, nullptr);
+}
+
+/// The grant is over and the lease still ours. Call with transition_ locked.
+Task<void> AttachedDisk::release(std::shared_ptr<Disk> disk) {
+  if (!disk) co_return;
+  co_await give_back(disk);
+  const Error over{Code::stale, "the lease was given back"};
+  co_await disk->abandon(over);
+}
+
+/// The lease goes before all that runs under it has ended: nothing more is acknowledged, and
+/// whatever it still asks of nodes or ZooKeeper is refused once another grant begins.
+Task<void> AttachedDisk::give_back(std::shared_ptr<Disk> disk) {
+  const bool clean = !disk->stopped() && co_await disk->finish();
   {
     std::lock_guard lock(mutex_);
-    disk = std::exchange(disk_, nullptr);
-    lease_watch_.reset();
-    if (disk) record_ = disk->record();
-    served_ = false;  // nobody writes, or nobody will any more
-    owed_ = {};
-  }
-  if (!disk) co_return;
-  const bool was_stopped = disk->stopped();
-  const bool clean = !was_stopped && co_await disk->finish();
-  if (was_stopped) {
-    const Error over{Code::stale, "the lease was given back"};
-    co_await disk->abandon(over);
+    if (writers_.any_granted()) owed_ = disk->owed();  // handed over, and perhaps taken back
   }
   auto released = co_await services_.catalog.release_lease(disk->lease());
   // A lease that stays behind would keep every other host out for as long as our session lives.
@@ -307,6 +327,7 @@ Task<void> AttachedDisk::release_locked() {
 Task<void> AttachedDisk::release_if_idle() {
   const auto self = shared_from_this();
   auto guard = co_await transition_.lock();
+  std::shared_ptr<Disk> over;
   {
     std::lock_guard lock(mutex_);
     if (users_locked() > 0) co_return;
@@ -315,31 +336,16 @@ Task<void> AttachedDisk::release_if_idle() {
       services_.scheduler.after(options_.lease_linger, [self] { spawn(self->release_if_idle()); });
       co_return;
     }
+    over = end_grant_locked();
   }
-  co_await release_locked();
-}
-
-Task<Result<>> AttachedDisk::yield(bool for_delete) {
-  const auto self = shared_from_this();
-  auto guard = co_await transition_.lock();
-  {
-    std::lock_guard lock(mutex_);
-    const std::uint32_t writers = opening_writers_ + writers_;
-    if (writers > 0 || (for_delete && readers_ > 0)) {
-      co_return Error{Code::busy,
-                      fmt::format("disk {} is open on host {} ({} writers, {} readers)",
-                                  record_.name(), options_.host.str(), writers, readers_)};
-    }
-  }
-  co_await release_locked();
-  co_return Unit{};
+  co_await release(std::move(over));
 }
 
 /// Takes the lease for the time that healing needs, when nobody else holds it.
 Task<void> AttachedDisk::heal_unattended() {
   const auto self = shared_from_this();
   opening(OpenMode::read_only);
-  auto held = co_await hold(std::nullopt, Purpose::job);
+  auto held = co_await hold(nullptr, Purpose::job);
   not_opened(OpenMode::read_only);
   if (!held && !held.failed_with(Code::busy)) {
     log::info("event=heal_put_off disk={} what=\"{}\"", record().name(), held.error().what);
@@ -348,8 +354,19 @@ Task<void> AttachedDisk::heal_unattended() {
 
 Task<void> AttachedDisk::shut_down() {
   const auto self = shared_from_this();
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  writers_changed_.notify();
+  co_await tasks_.close();
   auto guard = co_await transition_.lock();
-  co_await release_locked();
+  std::shared_ptr<Disk> over;
+  {
+    std::lock_guard lock(mutex_);
+    over = end_grant_locked();
+  }
+  co_await release(std::move(over));
 }
 
 pb::DiskStatusInfo AttachedDisk::status() {
@@ -363,7 +380,7 @@ pb::DiskStatusInfo AttachedDisk::status() {
   }
   heat_.report(info);
   info.set_readers(readers_);
-  info.set_writers(writers_);
+  info.set_writers(static_cast<std::uint32_t>(writers_.count()));
   return info;
 }
 

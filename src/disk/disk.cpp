@@ -51,8 +51,7 @@ Task<Result<>> Disk::start() {
 
 Task<bool> Disk::finish() {
   const bool clean = co_await flusher_.clean();
-  const Error given_back{Code::stale, "the lease was given back"};
-  co_await abandon(given_back);
+  core_.stop(Error{Code::stale, "the lease was given back"});
   co_return clean;
 }
 

@@ -39,8 +39,8 @@ class Disk {
 
   /// Fences the nodes and repairs what an unclean end left; then serves.
   Task<Result<>> start();
-  /// Flushes, lets the nodes forget, ends all sessions; false: not all could be made clean.
-  /// Nothing may be in flight.
+  /// Drains, flushes, lets the nodes forget, and ends service; false: not all could be made clean.
+  /// What still runs then, a fence of a node that is away say, abandon() waits for.
   Task<bool> finish();
   /// Ends service at once: whatever waits gets `error`. Resumes when nothing runs any more.
   Task<void> abandon(Error error);

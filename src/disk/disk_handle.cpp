@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 #include "disk/attached_disk.h"
@@ -12,18 +13,17 @@ constexpr Duration retry_pause = 20ms;
 
 }  // namespace
 
-DiskHandle::DiskHandle(std::shared_ptr<AttachedDisk> disk, OpenMode mode, std::uint64_t era,
+DiskHandle::DiskHandle(std::shared_ptr<AttachedDisk> disk, std::shared_ptr<Writer> writer,
                        DiskServices services, DiskOptions options, HostPeers& peers,
                        std::optional<pb::Snapshot> snapshot)
     : disk_(std::move(disk)),
-      mode_(mode),
-      era_(era),
+      writer_(std::move(writer)),
       services_(services),
       options_(std::move(options)),
       peers_(peers),
       snapshot_(std::move(snapshot)) {}
 
-DiskHandle::~DiskHandle() { disk_->closed(mode_, era_); }
+DiskHandle::~DiskHandle() { disk_->closed(writer_); }
 
 std::uint64_t DiskHandle::size_bytes() const {
   return snapshot_ ? snapshot_->size() : disk_->record().size();
@@ -69,16 +69,12 @@ bool DiskHandle::worth_retrying(const Error& error, TimePoint deadline) const {
 
 /// The grant under which this handle may change the disk. stale: never again.
 Task<Result<std::shared_ptr<Disk>>> DiskHandle::for_change(TimePoint deadline) {
-  for (;;) {
-    auto held = co_await disk_->hold(era_, Purpose::guest);
-    if (held.ok() || held.failed_with(Code::stale)) co_return held;
-    if (held.failed_with(Code::busy)) {
-      // Another host holds it: it became the writer while our session was lost.
-      co_return Error{Code::stale, held.error().what};
-    }
-    if (!worth_retrying(held.error(), deadline)) co_return held.error();
-    co_await sleep_for(services_.scheduler, retry_pause);
-  }
+  assert(writer_);  // the kernel lets nobody change a file that is open for reading
+  return disk_->hold_for_change(*writer_, deadline);
+}
+
+void DiskHandle::note_write_lock(bool held) {
+  if (writer_) disk_->note_write_lock(writer_, held);
 }
 
 Task<Result<>> DiskHandle::write(std::uint64_t offset_bytes, Payload data) {
@@ -109,7 +105,7 @@ Task<Result<>> DiskHandle::zero(ByteRange range) {
 }
 
 Task<Result<>> DiskHandle::flush() {
-  if (mode_ == OpenMode::read_only) co_return Unit{};
+  if (!writer_ || disk_->owes_nothing(*writer_)) co_return Unit{};
   const TimePoint deadline = services_.scheduler.now() + options_.io_wait;
   for (;;) {
     auto disk = co_await for_change(deadline);

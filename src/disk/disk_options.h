@@ -23,6 +23,7 @@ struct DiskOptions {
   std::uint64_t heal_rate_bytes_per_s = 0;  ///< a disk; 0: unlimited
   Duration clean_interval = limits::clean_interval;
   Duration lease_linger = limits::lease_linger;
+  Duration hand_over_wait = limits::hand_over_wait;  ///< a change, for another host to be ready
 };
 
 /// What an attached disk needs of the world; all outlive it.

@@ -235,8 +235,9 @@ Task<Result<std::shared_ptr<OpenDisk>>> RealHostDisks::open_snapshot(DiskEntry e
   const pb::Snapshot snapshot = *found;
   const auto attached = attach(std::move(entry));
   attached->opening(mode);
-  std::shared_ptr<OpenDisk> handle = std::make_shared<DiskHandle>(
-      attached, mode, attached->opened(mode), disk_services(), options_, services_.peers, snapshot);
+  std::shared_ptr<OpenDisk> handle =
+      std::make_shared<DiskHandle>(attached, attached->opened(mode, false), disk_services(),
+                                   options_, services_.peers, snapshot);
   co_return handle;
 }
 
@@ -257,9 +258,15 @@ Task<Result<std::shared_ptr<OpenDisk>>> RealHostDisks::open(DiskName name, OpenM
     co_return Error{Code::refused, fmt::format("host {} is not allowed to write disk {}",
                                                options_.host.str(), name.str())};
   }
-  std::optional<Purpose> holding;
-  if (mode == OpenMode::read_write) holding = Purpose::guest;
-  co_return co_await open_handle(attach(std::move(*entry)), mode, holding);
+  const pb::DiskRecord record = entry->record;
+  const auto attached = attach(std::move(*entry));
+  if (mode == OpenMode::read_only) co_return co_await open_handle(attached, mode, std::nullopt);
+  auto handle = co_await open_handle(attached, mode, Purpose::guest);
+  if (!handle.failed_with(Code::busy)) co_return handle;
+  // The destination of a live migration opens the disk while its source still runs.
+  const bool waits = co_await attached->may_wait(record);
+  if (!waits) co_return handle;
+  co_return co_await open_handle(attached, mode, std::nullopt);
 }
 
 /// The disk under a grant that stays as long as nobody else wants it.
@@ -268,7 +275,7 @@ Task<Result<BorrowedDisk>> RealHostDisks::borrow(std::string id, Purpose purpose
   if (!attached) co_return attached.error();
   auto handle = co_await open_handle(*attached, OpenMode::read_only, purpose);
   if (!handle) co_return handle.error();
-  auto disk = co_await (*attached)->hold(std::nullopt, purpose);
+  auto disk = co_await (*attached)->hold(nullptr, purpose);
   if (!disk) co_return disk.error();
   co_return BorrowedDisk{*handle, *disk};
 }
@@ -278,14 +285,15 @@ Task<Result<std::shared_ptr<OpenDisk>>> RealHostDisks::open_handle(Attached atta
                                                                    std::optional<Purpose> holding) {
   attached->opening(mode);
   if (holding) {
-    auto held = co_await attached->hold(std::nullopt, *holding);
+    auto held = co_await attached->hold(nullptr, *holding);
     if (!held) {
       attached->not_opened(mode);
       co_return held.error();
     }
   }
-  std::shared_ptr<OpenDisk> handle = std::make_shared<DiskHandle>(
-      attached, mode, attached->opened(mode), disk_services(), options_, services_.peers);
+  std::shared_ptr<OpenDisk> handle =
+      std::make_shared<DiskHandle>(attached, attached->opened(mode, holding.has_value()),
+                                   disk_services(), options_, services_.peers);
   co_return handle;
 }
 
@@ -359,7 +367,7 @@ Task<Result<pb::YieldLeaseReply>> RealHostDisks::yield_lease(pb::YieldLeaseReque
   auto id = DiskId::parse(request.disk_id());
   if (!id) co_return id.error();
   if (auto attached = find(*id)) {
-    auto yielded = co_await attached->yield(request.for_delete());
+    auto yielded = co_await attached->yield(std::move(request));
     if (!yielded) co_return yielded.error();
   }
   co_return pb::YieldLeaseReply();

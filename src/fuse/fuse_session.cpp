@@ -59,6 +59,7 @@ fuse_lowlevel_ops make_operations() {
   fuse::add_open_operations(operations);
   fuse::add_io_operations(operations);
   fuse::add_space_operations(operations);
+  fuse::add_lock_operations(operations);
   return operations;
 }
 

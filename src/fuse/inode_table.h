@@ -12,6 +12,7 @@
 #include <set>
 #include <vector>
 
+#include "fuse/lock_table.h"
 #include "ukai/host_disks.h"
 #include "ukai/types.h"
 
@@ -48,6 +49,11 @@ class Inode {
   void change(const AttributeChange& change);
   AttributeChange changes() const;  ///< all that was set so far
   FileTime changed() const { return changed_.load(std::memory_order_relaxed); }
+
+  /// fcntl's locks on the file. Whoever changes them tells the disks of what changed, and keeps the
+  /// mutex meanwhile, so that they hear it in this order.
+  std::mutex locks_mutex;
+  LockTable locks;  // guarded by locks_mutex
 
   /// The contents changed now.
   void written() { written_.store(file_time_now(), std::memory_order_relaxed); }

@@ -118,6 +118,7 @@ void on_flush(fuse_req_t raw, fuse_ino_t, fuse_file_info* info) {
   Request request(raw, mount.in_flight);
   auto handle = mount.handles.find(info->fh);
   if (!handle) return request.fail(EBADF);
+  drop_locks_of_owner(mount, *handle->inode, info->lock_owner);
   if (!handle->unflushed.load(std::memory_order_acquire)) return request.done();
   spawn(flush_file(std::move(request), std::move(handle)));
 }

@@ -47,6 +47,11 @@ void add_attribute_operations(fuse_lowlevel_ops& operations);  ///< getattr, set
 void add_open_operations(fuse_lowlevel_ops& operations);       ///< open, create, release
 void add_io_operations(fuse_lowlevel_ops& operations);         ///< read, write, flush, fsync
 void add_space_operations(fuse_lowlevel_ops& operations);      ///< fallocate, lseek
+void add_lock_operations(fuse_lowlevel_ops& operations);       ///< fcntl's locks
+
+// What locks end with: close(2) by their owner, the last close of their handle.
+void drop_locks_of_owner(Mount& mount, Inode& inode, std::uint64_t owner);
+void drop_locks_of_handle(Mount& mount, Inode& inode, std::uint64_t handle);
 
 /// The buffer that this thread received the current request into. libfuse hands a write's payload
 /// as a bare pointer into it; this is how the write finds what to keep alive.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Opening and closing disks. An open for writing is what takes a disk's lease.
+// Opening and closing disks. An open for writing takes a disk's lease if it is free.
 #include <fcntl.h>
 #include <linux/fuse.h>
 
@@ -70,7 +70,11 @@ void on_create(fuse_req_t raw, fuse_ino_t, const char* text, mode_t, fuse_file_i
 void on_release(fuse_req_t raw, fuse_ino_t, fuse_file_info* info) {
   Mount& mount = mount_of(raw);
   Request request(raw, mount.in_flight);
-  if (auto handle = mount.handles.remove(info->fh)) request.hold(std::move(handle));
+  if (auto handle = mount.handles.remove(info->fh)) {
+    // For OFD locks nothing else comes: neither an unlock nor a FLUSH of their owner.
+    drop_locks_of_handle(mount, *handle->inode, info->fh);
+    request.hold(std::move(handle));
+  }
   request.done();
 }
 

@@ -104,6 +104,8 @@ void Request::offset(std::uint64_t offset_bytes) {
 
 void Request::space(const struct statvfs& space) { fuse_reply_statfs(take(), &space); }
 
+void Request::lock(const struct flock& lock) { fuse_reply_lock(take(), &lock); }
+
 void Request::no_attribute_names(std::size_t size_asked) {
   if (size_asked == 0) {
     fuse_reply_xattr(take(), 0);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <fcntl.h>
+
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -59,6 +61,7 @@ class Request {
   void text(std::string_view bytes);
   void offset(std::uint64_t offset_bytes);
   void space(const struct statvfs& space);
+  void lock(const struct flock& lock);
   void no_attribute_names(std::size_t size_asked);
   /// For FORGET, which has no answer.
   void nothing();

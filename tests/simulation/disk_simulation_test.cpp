@@ -35,6 +35,10 @@ TEST(DiskSimulation, keeps_every_acknowledged_write_while_the_disk_grows) {
 
 TEST(DiskSimulation, never_lets_two_hosts_write) { expect_no_seed_fails(plans::two_hosts, 15); }
 
+TEST(DiskSimulation, hands_the_disk_over_when_the_guest_migrates) {
+  expect_no_seed_fails(plans::migrations, 15);
+}
+
 TEST(DiskSimulation, lets_another_host_read_what_was_acknowledged) {
   expect_no_seed_fails(plans::readers, 10);
 }

@@ -8,6 +8,12 @@ namespace ukai::sim {
 using namespace std::chrono_literals;
 
 void Run::fault() {
+  host_ = guest_.host();
+  if (plan_.migrates && world_.scheduler.below(2) == 0) {
+    guest_.migrate_to((host_ + 1) % plan_.hosts);
+    // What follows happens at any of its steps.
+    return work(world_.scheduler.between(0ms, 40ms), 2ms);
+  }
   if (plan_.moves || plan_.snapshots) empty_trash(false);
   if (plan_.snapshots && world_.scheduler.below(2) == 0) return snapshot_some();
   if (plan_.moves && world_.scheduler.below(2) == 0) return move_some();

@@ -25,12 +25,14 @@ void Guest::move_to(std::size_t host) {
   ++era_;
   host_ = host;
   handle_.reset();
+  left_.reset();
   spawn(open_on(host, era_));
 }
 
 void Guest::close() {
   handle_.reset();
   dead_.reset();
+  left_.reset();
   witness_.reset();
   reader_.reset();
   reader_host_.reset();
@@ -43,6 +45,7 @@ Task<void> Guest::open_on(std::size_t host, std::uint64_t era) {
     if (opened.ok()) {
       if (era != era_) co_return;
       handle_ = *opened;
+      if (migrates_) handle_->note_write_lock(true);
       if (host != opened_on_) opened_ = begun;
       opened_on_ = host;
       world_.trace("guest: has opened");
@@ -139,8 +142,9 @@ void Guest::ended(const std::string& what, TimePoint since, std::uint64_t era,
   if (done.failed_with(Code::io)) ++io_errors_;
   if (era != era_) return;
   // Whoever serves has fenced: the nodes refuse whatever another host still sends. (The same host
-  // goes on with it.) What they had taken before that may be acknowledged late.
-  if (done.ok() && opened_) model_.abandon(*std::exchange(opened_, std::nullopt));
+  // goes on with it.) What they had taken before that may be acknowledged late. A guest that
+  // migrates may read through the former host for a while.
+  if (done.ok() && opened_ && !migrates_) model_.abandon(*std::exchange(opened_, std::nullopt));
   const auto took = world_.scheduler.now() - since;
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
   world_.trace(
@@ -200,6 +204,10 @@ void Guest::finish_change(const Change& change, const Result<>& done) {
     } else {
       model_.failed(range.first + i, change.writes[i]);
     }
+  }
+  if (done.ok() && change.era == era_ && change.handle == handle_) {
+    if (opened_) model_.abandon(*std::exchange(opened_, std::nullopt));
+    if (left_) dead_ = std::exchange(left_, nullptr);
   }
   if (done.failed_with(Code::stale) && change.era == era_) {
     dead_ = change.handle;

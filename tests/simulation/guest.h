@@ -25,9 +25,17 @@ class Guest {
         cells_((blocks - 1) * border_cells),
         model_(cells_) {}
 
+  void will_migrate() { migrates_ = true; }
+
   /// Opens the disk on `host`; operations of the former host count as abandoned from then on.
   void move_to(std::size_t host);
   bool is_open() const { return handle_ != nullptr; }
+  /// Starts a live migration to `host`, as QEMU does it; it may be cancelled on the way. Needs a
+  /// disk that both hosts are allowed to have.
+  void migrate_to(std::size_t host);
+  /// Where it is.
+  std::size_t host() const { return host_; }
+  std::uint64_t migrations() const { return migrations_; }
   /// Starts one random operation if it is open and fewer than a handful are under way.
   void act();
   /// Starts a read through a host that does not write, where one has been set.
@@ -73,6 +81,8 @@ class Guest {
   Range pick();
   Task<void> open_on(std::size_t host, std::uint64_t era);
   Task<void> open_reader();
+  Task<void> do_migrate(std::size_t host);
+  Task<bool> stop_on(std::shared_ptr<OpenDisk> source, std::uint64_t era);
   Task<void> do_read(std::shared_ptr<OpenDisk> handle, Range range, std::uint64_t era);
   Task<void> do_write(Range range, std::uint64_t era);
   Task<void> do_zero(Range range, std::uint64_t era);
@@ -93,6 +103,10 @@ class Guest {
   std::shared_ptr<OpenDisk> witness_;  ///< stays open on a host that the guest has left
   std::size_t witnessing_ = 0;
   std::shared_ptr<OpenDisk> dead_;  ///< has told that another host took the disk
+  bool migrates_ = false;           ///< then its handles hold QEMU's write lock
+  bool migrating_ = false;
+  std::uint64_t migrations_ = 0;
+  std::shared_ptr<OpenDisk> left_;  ///< by a migration: dead once a cell has changed since
   std::optional<std::size_t> reader_host_;
   std::shared_ptr<OpenDisk> reader_;
   bool reader_opening_ = false;

@@ -51,6 +51,10 @@ TEST(Mutation, rule_1_a_new_holder_does_not_wait_for_the_last) {
   expect_caught(Mutation::serves_before_the_last_ends, plans::two_hosts);
 }
 
+TEST(Mutation, rule_1_a_handle_outlives_the_hand_over_of_its_disk) {
+  expect_caught(Mutation::keeps_old_handles_alive, plans::migrations);
+}
+
 TEST(Mutation, rule_2_a_failure_is_not_recorded_before_the_ack) {
   expect_caught(Mutation::acks_unrecorded_failure, plans::two_replicas);
 }

@@ -13,6 +13,7 @@ inline constexpr Plan single_replica{.nodes = 1, .replicas = 1};
 inline constexpr Plan growing{
     .nodes = 3, .stripe = true, .replicas = 2, .rounds = 6, .grows = true};
 inline constexpr Plan two_hosts{.nodes = 2, .hosts = 2};
+inline constexpr Plan migrations{.nodes = 2, .hosts = 2, .migrates = true};
 inline constexpr Plan readers{.nodes = 2, .hosts = 2, .readers = true};
 inline constexpr Plan power{.nodes = 2, .power = true};
 inline constexpr Plan single_power{.nodes = 1, .replicas = 1, .power = true};

@@ -60,6 +60,10 @@ void Run::create() {
         wait(world_.hosts[0]->catalog->register_node(std::move(registered), pb::NodeAlive()));
     expect(known && known->ok(), "a node cannot be registered");
   }
+  for (const auto& host : world_.hosts) {
+    if (plan_.migrates) record.add_allowed_hosts(host->id.str());
+  }
+  if (plan_.migrates) guest_.will_migrate();
   const auto made = wait(world_.hosts[0]->catalog->create_disk(record, map_));
   expect(made && made->ok(), "the disk cannot be created");
 }
@@ -89,6 +93,11 @@ void Run::grow() {
 /// become equal.
 void Run::settle() {
   mend();
+  // One in ten is cancelled.
+  for (int i = 0; plan_.migrates && guest_.migrations() == 0 && i < 10; ++i) {
+    guest_.migrate_to((guest_.host() + 1) % plan_.hosts);
+    work(1s, 8ms);
+  }
   if (plan_.calm) work(World::calm_after + 4s, 60ms);
   expect(until([&] { return quiet(); }, 120s),
          fmt::format("{} operations never ended", guest_.under_way()));
@@ -108,6 +117,7 @@ void Run::settle() {
   expect(until([&] { return all_present(); }, 240s), "a member was never healed in the end");
   checkpoint("at the end");
   if (plan_.grows) expect(grown_ > 0, "the disk never grew");
+  if (plan_.migrates) expect(guest_.migrations() > 0, "the guest can never migrate");
   const std::string damaged = damaged_blocks();
   expect(damaged.empty(), "at the end, " + damaged);
   const std::string unequal = unequal_replicas();

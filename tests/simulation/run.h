@@ -22,6 +22,7 @@ struct Plan {
   bool readers = false;       ///< another host reads while the first one writes
   bool power = false;         ///< machines lose power at any time, alone or all at once
   bool bad_disks = false;     ///< nodes' disks fail, return damage, are full
+  bool migrates = false;      ///< the guest migrates live between the hosts
   bool moves = false;         ///< the operator moves blocks between nodes all the time
   bool snapshots = false;     ///< the operator takes, clones and deletes snapshots all the time
   bool damages = false;       ///< media rot: on one replica, at times on all

@@ -23,6 +23,7 @@ DiskOptions disk_options(const std::string& host, const std::string& cluster_id)
   options.io_wait = 20s;
   options.clean_interval = 3s;
   options.lease_linger = 200ms;
+  options.hand_over_wait = 4s;
   return options;
 }
 

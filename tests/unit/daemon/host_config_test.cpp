@@ -70,7 +70,7 @@ TEST_F(HostConfigFile, reads_every_key) {
       "threads = 2\ncache = \"kernel\"\n"
       "[disk]\nio_deadline = \"500ms\"\nio_wait = \"5s\"\nauto_heal = false\nlease_linger = "
       "\"0s\"\n"
-      "heal_rate = \"10MiB\"\n"
+      "heal_rate = \"10MiB\"\nhand_over_wait = \"7s\"\n"
       "[node]\nid = \"n2\"\ndata_root = \"/srv/data\"\n"
       "[metadata]\nservers = \"zk1:2181,zk2:2181/prod\"\nsession_timeout_ms = 5000\n"
       "[log]\nlevel = \"debug\"\nfile = \"/var/log/ukaid.log\"\n");
@@ -90,6 +90,7 @@ TEST_F(HostConfigFile, reads_every_key) {
   EXPECT_EQ(config->disk.io_deadline, 500ms);
   EXPECT_EQ(config->disk.io_wait, 5s);
   EXPECT_EQ(config->disk.lease_linger, 0s);
+  EXPECT_EQ(config->disk.hand_over_wait, 7s);
   EXPECT_EQ(config->disk.heal_rate_bytes_per_s, 10U << 20);
   EXPECT_FALSE(config->disk.auto_heal);
   ASSERT_TRUE(config->node);

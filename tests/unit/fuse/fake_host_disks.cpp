@@ -108,6 +108,11 @@ class OpenDisk final : public ukai::OpenDisk {
     co_return disk.bytes.size();
   }
 
+  void note_write_lock(bool held) override {
+    std::lock_guard lock(own_.cluster.mutex_);
+    own_.cluster.write_locks_.push_back(held);
+  }
+
   static DiskAttributes attributes_of(const Disk& disk) {
     DiskAttributes out;
     out.id = disk.id;

@@ -45,6 +45,11 @@ class Cluster {
   std::atomic<bool> metadata_away{false};
   std::atomic<bool> fail_writes{false};
   std::atomic<bool> fail_flushes{false};
+  /// What handles were told of QEMU's write lock: true, taken.
+  std::vector<bool> told_write_locks() {
+    std::lock_guard lock(mutex_);
+    return write_locks_;
+  }
 
  private:
   friend class HostDisks;
@@ -52,6 +57,7 @@ class Cluster {
   std::shared_ptr<Disk> find(const std::string& name);
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Disk>> disks_;  // shared with open handles
+  std::vector<bool> write_locks_;                       // by mutex_
 };
 
 /// One host's view. With a scheduler, I/O completes on its threads after a moment, as it would with
