@@ -25,11 +25,6 @@ using namespace std::chrono_literals;
 constexpr Duration shut_down_patience = 5s;
 constexpr Duration sweep_delay = 2s;  // whoever has the disk open heals it before that
 
-Error no_snapshot(const SnapshotName& name) {
-  return {Code::not_found,
-          fmt::format("disk {} has no snapshot {}", name.disk.str(), name.snapshot)};
-}
-
 class RealHostDisks final : public HostDisks, private JobHost {
  public:
   RealHostDisks(HostServices services, DiskOptions options)
@@ -43,7 +38,9 @@ class RealHostDisks final : public HostDisks, private JobHost {
             services.nodes.subscribe([this](const NodeId& node) { node_changed(node); })) {}
 
   Task<Result<std::vector<DiskName>>> list() override { return services_.catalog.disk_names(); }
-  Task<Result<std::vector<DiskName>>> list_snapshots() override;
+  Task<Result<std::vector<DiskName>>> list_snapshots() override {
+    return snapshot_names(services_.catalog);
+  }
   Task<Result<DiskAttributes>> stat(DiskName name) override;
   Task<Result<std::shared_ptr<OpenDisk>>> open(DiskName name, OpenMode mode) override;
   Task<Result<StoreSpace>> space() override { return usage_.space(); }
@@ -181,19 +178,6 @@ Task<void> RealHostDisks::sweep() {
   }
 }
 
-Task<Result<std::vector<DiskName>>> RealHostDisks::list_snapshots() {
-  auto disks = co_await services_.catalog.disks();
-  if (!disks) co_return disks.error();
-  std::vector<DiskName> out;
-  for (const DiskListing& disk : *disks) {
-    if (!disk.entry.ok()) continue;
-    for (const pb::Snapshot& snapshot : disk.entry->record.snapshots()) {
-      out.emplace_back(disk.name.str() + "@" + snapshot.name());
-    }
-  }
-  co_return out;
-}
-
 Task<Result<DiskAttributes>> RealHostDisks::stat(DiskName name) {
   auto parts = parse_snapshot_name(name.str());
   if (!parts) co_return parts.error();
@@ -211,7 +195,7 @@ Task<Result<DiskAttributes>> RealHostDisks::stat(DiskName name) {
   }
   DiskAttributes out;
   out.id = *id;
-  out.name = std::move(name);
+  out.name = parts->disk;
   out.size_bytes = record.size();
   out.block_size_bytes = record.block_size();
   out.created_unix_s = record.created_unix_s();
@@ -343,24 +327,7 @@ Task<Result<>> RealHostDisks::diff_disk(pb::DiffDiskRequest request,
                                         std::function<bool(const pb::DiffProgress&)> progress) {
   auto borrowed = co_await borrow(request.disk_id(), Purpose::operation);
   if (!borrowed) co_return borrowed.error();
-  Disk& disk = *borrowed->disk;
-  const pb::DiskRecord record = disk.record();
-  SnapshotName name;
-  name.disk = DiskName(record.name());
-  name.snapshot = request.from();
-  const pb::Snapshot* from = find_snapshot(record, request.from());
-  if (from == nullptr) co_return no_snapshot(name);
-  Disk::View to;
-  std::uint64_t size_bytes = record.size();
-  if (!request.to().empty()) {
-    name.snapshot = request.to();
-    const pb::Snapshot* until = find_snapshot(record, request.to());
-    if (until == nullptr) co_return no_snapshot(name);
-    to = Generation{until->generation()};
-    size_bytes = until->size();
-  }
-  const Generation since{from->generation()};
-  co_return co_await disk.diff(since, to, size_bytes, std::move(progress));
+  co_return co_await diff_states(borrowed->disk, std::move(request), std::move(progress));
 }
 
 Task<Result<pb::YieldLeaseReply>> RealHostDisks::yield_lease(pb::YieldLeaseRequest request) {

@@ -151,4 +151,43 @@ Task<Result<pb::DiskRecord>> clone_disk(Scheduler& scheduler, std::shared_ptr<Di
   co_return made;
 }
 
+Error no_snapshot(const SnapshotName& name) {
+  return {Code::not_found,
+          fmt::format("disk {} has no snapshot {}", name.disk.str(), name.snapshot)};
+}
+
+Task<Result<>> diff_states(std::shared_ptr<Disk> disk, pb::DiffDiskRequest request,
+                           std::function<bool(const pb::DiffProgress&)> progress) {
+  const pb::DiskRecord record = disk->record();
+  SnapshotName name;
+  name.disk = DiskName(record.name());
+  name.snapshot = request.from();
+  const pb::Snapshot* from = find_snapshot(record, request.from());
+  if (from == nullptr) co_return no_snapshot(name);
+  Disk::View to;
+  std::uint64_t size_bytes = record.size();
+  if (!request.to().empty()) {
+    name.snapshot = request.to();
+    const pb::Snapshot* until = find_snapshot(record, request.to());
+    if (until == nullptr) co_return no_snapshot(name);
+    to = Generation{until->generation()};
+    size_bytes = until->size();
+  }
+  const Generation since{from->generation()};
+  co_return co_await disk->diff(since, to, size_bytes, std::move(progress));
+}
+
+Task<Result<std::vector<DiskName>>> snapshot_names(Catalog& catalog) {
+  auto disks = co_await catalog.disks();
+  if (!disks) co_return disks.error();
+  std::vector<DiskName> out;
+  for (const DiskListing& disk : *disks) {
+    if (!disk.entry.ok()) continue;
+    for (const pb::Snapshot& snapshot : disk.entry->record.snapshots()) {
+      out.emplace_back(disk.name.str() + "@" + snapshot.name());
+    }
+  }
+  co_return out;
+}
+
 }  // namespace ukai

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "disk/disk.h"
+#include "ukai/history.h"
 
 namespace ukai {
 
@@ -19,5 +21,14 @@ Task<Result<pb::TakeSnapshotsReply>> take_snapshots(Scheduler& scheduler,
 /// A new disk of a snapshot, or of the disk as it is at one instant.
 Task<Result<pb::DiskRecord>> clone_disk(Scheduler& scheduler, std::shared_ptr<Disk> disk,
                                         pb::CloneDiskRequest request);
+
+/// What differs between two states, as HostDisks::diff_disk.
+Task<Result<>> diff_states(std::shared_ptr<Disk> disk, pb::DiffDiskRequest request,
+                           std::function<bool(const pb::DiffProgress&)> progress);
+
+/// "NAME@SNAPSHOT" of all disks whose records are sound.
+Task<Result<std::vector<DiskName>>> snapshot_names(Catalog& catalog);
+
+Error no_snapshot(const SnapshotName& name);
 
 }  // namespace ukai
