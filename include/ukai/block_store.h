@@ -55,7 +55,7 @@ class BlockStore {
   /// nothing but zeros afterwards because the range covers all of it vanishes.
   virtual Result<> zero(BlockKey key, std::uint32_t offset_bytes, std::uint32_t length_bytes) = 0;
 
-  // -- versions of a block (docs/decisions/0007-versions.md)
+  // -- versions of a block (docs/decisions/0008-versions.md)
   /// Those that are here, ascending. nullopt: `ready_only`, and only the device could tell.
   virtual Result<std::optional<std::vector<Generation>>> versions(DiskId disk, BlockIndex block,
                                                                   bool ready_only) = 0;

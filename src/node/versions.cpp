@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Versions of blocks: which one a generation sees, when a change makes a new one, and which nobody
-// needs any more (docs/decisions/0007-versions.md).
+// needs any more (docs/decisions/0008-versions.md).
 #include <fmt/format.h>
 
 #include <algorithm>
