@@ -78,7 +78,7 @@ Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold_for_change(Writer& writer
     if (!alive) co_return alive;  // another host became the writer while our session was lost
     const TimePoint now = services_.scheduler.now();
     if (!held.failed_with(Code::busy)) {
-      if (!is_passing(held.error()) || now >= deadline) co_return held;
+      if (!is_passing(held.error()) || now >= deadline || given_up(writer)) co_return held;
       co_await sleep_for(services_.scheduler, short_pause);
       continue;
     }

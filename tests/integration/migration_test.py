@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 import time
 from contextlib import ExitStack
 from functools import partial
@@ -113,6 +114,17 @@ def test_the_disk_goes_over_at_the_first_change(
     assert max(took) <= HAND_OVER_S * SLACK, took
     assert running.read(9, 5) == b"\0" * 5
     shared.verify(name)
+
+
+def test_two_qemus_on_one_host_keep_each_other_out(disk: Callable[[str], Path]) -> None:
+    line = ["qemu-system-x86_64", "-accel", "tcg", "-S", "-nodefaults", "-display", "none",
+            "-qmp", "stdio", "-drive", f"file={disk('h1')},format=raw,cache=none,if=virtio"]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
+        assert first.stdout and b"QMP" in first.stdout.readline()  # it has the disk
+        second = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+                                check=False)
+        first.kill()
+    assert second.returncode == 1 and b"lock" in second.stderr, second
 
 
 def test_a_cancelled_migration_changes_nothing(
