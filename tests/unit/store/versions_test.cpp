@@ -85,8 +85,7 @@ TEST_P(Versions, begin_as_a_copy_with_a_change) {
   EXPECT_EQ(read(key_of(3), 0, block_size), expected) << "its checksums fit after a restart";
   EXPECT_EQ(versions(), (std::vector{Generation{1}, Generation{3}}));
   EXPECT_TRUE(store_->check(key_of(3), {0, block_size})->empty());
-  EXPECT_TRUE(
-      store_->fork(key_of(1), Generation{3}, 0, payload_of("x")).failed_with(Code::exists));
+  EXPECT_TRUE(store_->fork(key_of(1), Generation{3}, 0, payload_of("x")).failed_with(Code::exists));
 }
 
 TEST_P(Versions, of_nothing_but_zeros_are_there) {
@@ -125,8 +124,8 @@ TEST_P(Versions, take_no_foreign_block_for_theirs) {
   ASSERT_TRUE(store_->write(key_of(1, 1, 6), 0, payload_of("six")).ok());
   ASSERT_TRUE(store_->flush(disk_of(1)).ok());
   store_.reset();
-  const auto shard = std::filesystem::path(folder_.path()) / "disks" / disk_of(1).to_string() /
-                     "000000";
+  const auto shard =
+      std::filesystem::path(folder_.path()) / "disks" / disk_of(1).to_string() / "000000";
   std::filesystem::copy_file(shard / "00000005.1", shard / "00000006.1",
                              std::filesystem::copy_options::overwrite_existing);
   open();
