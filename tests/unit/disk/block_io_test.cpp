@@ -31,7 +31,7 @@ class BlockIoTest : public test::AttachedFixture {
     scheduler.run_ready();
   }
   void read() {
-    spawn_into<Result<Payload>>(io_.read(part()),
+    spawn_into<Result<Payload>>(io_.read(part(), std::nullopt),
                                 [this](Result<Payload> data) { read_ = std::move(data); });
     scheduler.run_ready();
   }
