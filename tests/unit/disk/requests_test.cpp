@@ -107,22 +107,23 @@ TEST(EndsSession, when_the_node_may_have_missed_it_but_not_when_it_answered_abou
   }
 }
 
-TEST(VersionsIn, are_cut_at_the_end_of_the_disk) {
+TEST_F(RequestsTest, versions_are_cut_at_the_end_of_the_disk) {
   pb::DirtyListReply reply;
-  auto add = [&](std::uint64_t begin, std::uint64_t end, std::uint64_t generation) {
+  auto add = [&](std::uint64_t begin, std::uint64_t end) {
     pb::BlockSpan* span = reply.add_blocks();
     span->set_begin(begin);
     span->set_end(end);
-    span->set_generation(generation);
+    span->set_generation(1);
   };
-  add(0, 2, 1);
-  add(9, ~std::uint64_t{0}, 2);
-  add(50, 60, 1);
-  const Geometry ten_blocks{10 * 4 * test::mib, 4 * test::mib};
-  EXPECT_THAT(versions_in(reply, ten_blocks),
-              testing::ElementsAre(BlockVersion{BlockIndex{0}, Generation{1}},
-                                   BlockVersion{BlockIndex{1}, Generation{1}},
-                                   BlockVersion{BlockIndex{9}, Generation{2}}));
+  const std::uint64_t last =
+      Geometry{core_.entry.record.size(), core_.entry.record.block_size()}.block_count() - 1;
+  add(0, 2);
+  add(last, ~std::uint64_t{0});
+  add(last + 40, last + 50);
+  EXPECT_THAT(versions_in(core_, reply),
+              testing::ElementsAre(BlockVersion{BlockIndex{0}, core_.head},
+                                   BlockVersion{BlockIndex{1}, core_.head},
+                                   BlockVersion{BlockIndex{last}, core_.head}));
 }
 
 TEST(ErrorLog, keeps_the_newest_256_first) {

@@ -133,7 +133,7 @@ TEST_P(Versions, take_no_foreign_block_for_theirs) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, Versions, testing::Bool(),
-                         [](const auto& info) { return info.param ? "files" : "memory"; });
+                         [](const auto& kind) { return kind.param ? "files" : "memory"; });
 
 }  // namespace
 }  // namespace ukai
