@@ -14,7 +14,7 @@ from oracles import HonestStatus
 
 __all__ = ["name", "new_cluster"]  # fixtures
 
-TEST_SECONDS = 120
+TEST_SECONDS = 300
 LONG_TEST_SECONDS = 1800
 LOG_LINES = 25
 SHARED = ("--nodes", "3", "--hosts", "2")
