@@ -64,7 +64,7 @@ def test_f22_a_job_outlives_everybody(new_cluster: NewCluster, name: str) -> Non
     number = detached(cluster, "relocate", name, "--from", "n1", "--to", "n2", "--rate", "2M")
     for victim in ("n2", "n1", "h1", "zk"):
         done = job(cluster, number)["blocks_done"]
-        wait_until(lambda: job(cluster, number)["blocks_done"] > done, "it goes on", 60)
+        wait_until(lambda: bool(job(cluster, number)["blocks_done"] > done), "it goes on", 60)
         cluster.kill(victim)
         time.sleep(1)
         cluster.start(victim)
