@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 
 #include "base/text.h"
 #include "ctl/commands.h"
@@ -92,38 +93,17 @@ class PartFile {
   bool kept_ = false;
 };
 
-/// What tells whether somebody has written the disk between two looks.
-struct WriteMarks {
-  std::uint64_t guest_epoch = 0;
-  std::uint64_t changes = 0;
-  std::string open_on;  ///< this host has it open for writing; empty: nobody
-  bool operator==(const WriteMarks&) const = default;
-};
-
-Result<WriteMarks> look_for_writers(Context& context, const std::string& name) {
-  auto entry = load_disk(context, name);
-  if (!entry) return entry.error();
-  auto id = DiskId::parse(entry->record.id());
-  if (!id) return id.error();
-  auto holder = find_holder(context, *id);
-  if (!holder) return holder.error();
-  WriteMarks marks;
-  marks.guest_epoch = entry->record.guest_epoch();
-  const auto status = holder_status(context, *holder, entry->record.id());
-  if (holder->host && !status) {
-    return Error{Code::unreachable, fmt::format("host {}, which holds disk {}, does not answer",
-                                                holder->host->id(), name)};
-  }
-  if (!status) return marks;
-  marks.changes = status->counters().writes() + status->counters().discards();
-  if (status->writers() > 0) marks.open_on = holder->host->id();
-  return marks;
+Error being_written(const std::string& why) {
+  return {Code::busy, why + ": export a snapshot of it, or --force for a copy of many instants"};
 }
 
-Error being_written(const std::string& name, const std::string& how) {
-  return {Code::busy, fmt::format("disk {} {}: export a snapshot of it, or --force for a copy in "
-                                  "which nothing fits together",
-                                  name, how)};
+/// Nobody has the disk open for writing: whoever does so from now on makes the record's guest epoch
+/// larger, which is returned.
+Result<std::uint64_t> refuse_writers(Context& context, const pb::DiskRecord& record) {
+  auto lease = take_idle_lease(context, record);
+  if (lease.failed_with(Code::busy)) return being_written(lease.error().what);
+  if (!lease) return lease.error();
+  return (*lease)->entry().record.guest_epoch();
 }
 
 /// The file to read, and of which size.
@@ -155,23 +135,16 @@ Result<Source> find_source(Context& context, const std::string& typed) {
 /// `to` gets what `source` holds, all of one instant unless the operator does without.
 Result<> copy_source(Context& context, const Source& source, const Conversion& conversion,
                      bool force) {
-  const bool guarded = source.snapshot.empty() && !force;
-  WriteMarks before;
-  if (guarded) {
-    auto marks = look_for_writers(context, source.record.name());
-    if (!marks) return marks.error();
-    before = std::move(*marks);
-    if (!before.open_on.empty()) {
-      return being_written(source.record.name(), "is open for writing on host " + before.open_on);
-    }
-  }
+  if (!source.snapshot.empty() || force) return copy_image(context, conversion, source.size_bytes);
+  auto before = refuse_writers(context, source.record);
+  if (!before) return before.error();
   auto copied = copy_image(context, conversion, source.size_bytes);
   if (!copied) return copied;
-  if (!guarded) return {};
-  auto after = look_for_writers(context, source.record.name());
+  auto after = load_disk(context, source.record.name());
   if (!after) return after.error();
-  if (*after == before) return {};
-  return being_written(source.record.name(), "was opened for writing meanwhile");
+  if (after->record.id() == source.record.id() && after->record.guest_epoch() == *before) return {};
+  return being_written(
+      fmt::format("disk {} was opened for writing meanwhile", source.record.name()));
 }
 
 }  // namespace
