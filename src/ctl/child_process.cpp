@@ -118,7 +118,7 @@ Result<ChildEnd> run_child(const std::vector<std::string>& argv, const ChildWatc
   const bool ended = listen(*out, *err, end, watch);
   if (!ended) ::kill(*child, SIGTERM);
   end.status = wait_for(*child);
-  if (!ended) return Error{Code::shut_down, fmt::format("{} was interrupted", argv.front())};
+  if (!ended) return Error{Code::io, fmt::format("{} was interrupted", argv.front())};
   return end;
 }
 

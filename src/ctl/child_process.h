@@ -26,7 +26,7 @@ struct ChildWatch {
 
 /// Runs `argv` without a shell, the program found in PATH, in the C locale and without stdin.
 /// Blocks until it has ended.
-/// Errors: not_found (there is no such program), shut_down (`stop` said so), io.
+/// Errors: not_found (there is no such program), io (also when `stop` ended it).
 Result<ChildEnd> run_child(const std::vector<std::string>& argv, const ChildWatch& watch);
 
 }  // namespace ukai::ctl

@@ -111,7 +111,8 @@ Error undo(Context& context, const pb::DiskRecord& record, const Error& why) {
       std::this_thread::sleep_for(undo_pause);
       continue;
     }
-    const Code code = why.code == Code::shut_down ? Code::shut_down : why.code;
+    const bool interrupted = context.environment().interrupted();
+    const Code code = interrupted ? Code::shut_down : why.code;  // so that it is printed
     return {code, fmt::format("{}; disk {} is left, unfinished: delete it ({})", why.what,
                               record.name(), deleted.error().what)};
   }

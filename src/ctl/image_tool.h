@@ -41,7 +41,7 @@ struct Conversion {
 };
 std::vector<std::string> convert_command(const Conversion& conversion);
 
-/// Both block. `stop`: true ends them with shut_down.
+/// Both block. `stop`: true ends them with io.
 /// Errors: not_found and invalid (the file), io (qemu-img is not installed, or what it said),
 /// no_space.
 Result<ImageInfo> inspect_image(const std::string& file, const std::string& format,

@@ -92,7 +92,7 @@ def test_bad_input_leaves_no_disk(shared: Cluster, name: str, image: Path, tmp_p
         one_line(shared.ukaictl("disk", "import", str(file), name, *(where + list(options)),
                                 status=status), words)
 
-    refused(NOT_FOUND, "no file", tmp_path / "no file")
+    refused(NOT_FOUND, "No such file", tmp_path / "no file")
     refused(USAGE, "is no file with an image", tmp_path)
     refused(USAGE, "is less than the image's", image, "--size", "16MiB")
     refused(USAGE, "'vmdk' is no format", image, "--format", "vmdk")
