@@ -113,6 +113,10 @@ class Catalog {
                                               std::vector<SegmentEntry> segments,
                                               pb::EventRecord event = pb::EventRecord(),
                                               std::vector<Order> orders = std::vector<Order>());
+  /// Makes the disk smaller, in one transaction: `last` is the last segment from now on, those
+  /// after it (as many as `entry`'s size has) are removed. busy: a host has it open for reading.
+  Task<Result<DiskEntry>> shrink_disk(Lease lease, DiskEntry entry, pb::DiskRecord changed,
+                                      SegmentEntry last, std::vector<Order> orders);
   Task<Result<SegmentEntry>> load_segment(DiskId disk, std::uint32_t segment);
 
   // -- leases
@@ -164,6 +168,8 @@ class Catalog {
   /// Data that is still to be deleted must not be taken for what is copied there anew, or the other
   /// way round. busy: one of `nodes` has an order about the disk.
   Task<Result<>> nothing_to_delete(DiskId disk, std::vector<NodeId> nodes);
+  /// The same for what the disk is to get beyond its end, and for all of its members.
+  Task<Result<>> nothing_to_delete_beyond(pb::DiskRecord record);
   /// The holder has no request under way at the node that the order could harm. Not an error when
   /// the order is gone.
   /// `last`: of the changes that it has sent there.

@@ -16,6 +16,10 @@ namespace ukai {
 /// name, host, key), refused (shrinking).
 Result<pb::DiskRecord> apply_change(pb::DiskRecord record, const pb::ChangeDiskRequest& request);
 
+/// `record` with a smaller size; pure. The caller cuts the map with it (cut_off()). Errors: invalid
+/// (a bad size, or no smaller one), refused (a snapshot is larger).
+Result<pb::DiskRecord> shrunk(pb::DiskRecord record, std::uint64_t size_bytes);
+
 /// What declaring a stale replica the truth makes of a disk.
 struct Recovery {
   pb::DiskRecord record;

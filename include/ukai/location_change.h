@@ -48,6 +48,13 @@ Result<LocationsChanged> remove_locations(pb::DiskRecord record,
                                           const std::vector<pb::MapSegment>& segments,
                                           const LocationsWanted& wanted);
 
+/// Makes the disk smaller: its last segment is `segments` of the outcome, those after it go, and
+/// what is beyond the new size is taken off all members. A member without a location is marked as
+/// gone. Pure; `segments` as above. Errors: invalid (no size for this disk, or larger than it is),
+/// refused (a snapshot is larger).
+Result<LocationsChanged> cut_off(pb::DiskRecord record, const std::vector<pb::MapSegment>& segments,
+                                 std::uint64_t size_bytes);
+
 /// Sets the status of these replicas; those that the map does not have are left out. Pure.
 /// `segments`: at least those of the blocks, as above; `replicas` is sorted.
 LocationsChanged set_status(pb::DiskRecord record, const std::vector<pb::MapSegment>& segments,

@@ -63,6 +63,9 @@ inline void add_blocks(CLI::App& app, std::string& blocks) {
   app.add_option("--blocks", blocks, "Only these blocks")->type_name("A-B");
 }
 
+// arguments_images.cpp
+void add_create(CLI::App& disk, Arguments& arguments);
+void add_images(CLI::App& disk, Arguments& arguments);
 // arguments_moves.cpp
 void add_moves(CLI::App& root, Arguments& arguments);
 void add_jobs(CLI::App& root, Arguments& arguments);

@@ -26,42 +26,16 @@ constexpr const char* original_group = "Commands of the original ukai_admin";
 
 // -- disk …
 
-void describe_create(CLI::App& app, DiskCreateOptions& options) {
-  app.add_option("NAME", options.name,
-                 "Name of the new disk: 1 to 128 letters, digits, '.', '_' and '-', not beginning "
-                 "with '.' or '-'")
-      ->required()
-      ->type_name("");
-  app.add_option("--size", options.size, "Size, a multiple of the block size; at most 64T")
-      ->required()
-      ->type_name("SIZE");
-  app.add_option("--block-size", options.block_size,
-                 "Size of a block, a power of two from 64KiB to 64MiB (default 4MiB)")
-      ->type_name("SIZE");
-  repeated(app, "--location", options.locations, "The nodes that hold the disk's blocks")
-      ->required()
-      ->type_name("NODE[,NODE...]");
-  app.add_flag("--stripe", options.stripe,
-               "Spread the blocks over the nodes in turn, each with --replicas copies (default 1)");
-  app.add_option("--replicas", options.replicas,
-                 "Copies of each block (default: one on every node)")
-      ->type_name("K");
-  app.add_flag("--force", options.force, "Create the disk even if a node is down");
-  repeated(app, "--meta", options.meta, "A note on the disk; may be repeated")
-      ->type_name("KEY=VALUE");
-  app.footer(
-      "Nothing is allocated and every replica starts in sync. A size that is no multiple of the "
-      "block size is refused, naming the next one that is. Refused with status 8 when a node is "
-      "down.\nExample: ukaictl disk create vm-1 --size 10G --location n1,n2");
-}
-
 void describe_change(CLI::App& disk, Arguments& arguments) {
   add_command<DiskResizeOptions>(
-      disk, arguments, "resize", "Make a disk larger", disk_resize,
+      disk, arguments, "resize", "Make a disk larger or smaller", disk_resize,
       [](CLI::App& app, DiskResizeOptions& options) {
         positional(app, "NAME", options.name, "The disk");
         positional(app, "SIZE", options.size, "New size, a multiple of the block size");
-        app.footer("Works while the disk is in use. A smaller size is refused with status 8.");
+        app.add_flag("--force", options.force, "Also a smaller one: what is beyond it is lost");
+        app.footer(
+            "A disk grows while it is in use. It shrinks only with --force, and only when nobody "
+            "has it open (else status 5) and no snapshot is larger than that (else 8).");
       });
   add_command<DiskRenameOptions>(disk, arguments, "rename", "Give a disk another name", disk_rename,
                                  [](CLI::App& app, DiskRenameOptions& options) {
@@ -91,8 +65,7 @@ void describe_change(CLI::App& disk, Arguments& arguments) {
 
 void add_disk_commands(CLI::App& root, Arguments& arguments) {
   CLI::App& disk = add_group(root, "disk", "Create, look at, change and delete disks");
-  add_command<DiskCreateOptions>(disk, arguments, "create", "Create a disk on chosen nodes",
-                                 disk_create, describe_create);
+  add_create(disk, arguments);
   add_command<DiskDeleteOptions>(
       disk, arguments, "delete", "Delete a disk and its data", disk_delete,
       [](CLI::App& app, DiskDeleteOptions& options) {
@@ -123,6 +96,7 @@ void add_disk_commands(CLI::App& root, Arguments& arguments) {
             "in use.");
       });
   add_diff(disk, arguments);
+  add_images(disk, arguments);
   add_command<DiskRecoverOptions>(
       disk, arguments, "recover", "Declare a stale replica the truth", disk_recover,
       [](CLI::App& app, DiskRecoverOptions& options) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ctl/context.h"
+#include "ctl/local_mount.h"
 
 /// The commands, one a file. Each takes what was typed, prints its result and returns what went
 /// wrong; an Error becomes one line and an exit status in run().
@@ -29,6 +30,23 @@ struct DiskCreateOptions {
 };
 Result<> disk_create(Context& context, const DiskCreateOptions& options);
 
+struct DiskImportOptions {
+  std::string file;
+  std::string format;        ///< empty: found out
+  DiskCreateOptions create;  ///< its size may be empty
+  MountWanted mount;
+};
+Result<> disk_import(Context& context, const DiskImportOptions& options);
+
+struct DiskExportOptions {
+  std::string name;  ///< NAME[@SNAPSHOT]
+  std::string file;
+  std::string format;  ///< empty: by the file's name
+  MountWanted mount;
+  bool force = false;
+};
+Result<> disk_export(Context& context, const DiskExportOptions& options);
+
 struct DiskDeleteOptions {
   std::string name;
   bool if_exists = false;
@@ -51,6 +69,7 @@ Result<> scrub(Context& context, const DiskOptions& options);
 struct DiskResizeOptions {
   std::string name;
   std::string size;
+  bool force = false;  ///< it may shrink
 };
 Result<> disk_resize(Context& context, const DiskResizeOptions& options);
 

@@ -25,6 +25,9 @@ Result<CreatePlan> plan_create(const DiskCreateOptions& options,
 /// being drained (unless `force`).
 Result<> check_nodes(const CreatePlan& plan, const std::vector<NodeInfo>& nodes, bool force);
 
+/// Makes the disk as `options` say. Errors: as those two, exists.
+Result<pb::DiskRecord> make_disk(Context& context, const DiskCreateOptions& options);
+
 /// "a,b" and "c" to {a, b, c}. invalid: an element is empty.
 Result<std::vector<std::string>> split_list(const std::vector<std::string>& typed,
                                             std::string_view what);

@@ -45,6 +45,9 @@ class DaemonCalls {
                                                       pb::DirtyListRequest request) = 0;
   /// A page of what a storage node holds.
   virtual Task<Result<pb::HeldReply>> held(pb::NodeRecord node, pb::HeldRequest request) = 0;
+  /// What a disk takes on a storage node.
+  virtual Task<Result<pb::DiskUsageReply>> disk_usage(pb::NodeRecord node,
+                                                      pb::DiskUsageRequest request) = 0;
   /// What a storage node has counted since its start.
   virtual Task<Result<pb::HealthReply>> node_health(pb::NodeRecord node) = 0;
 };

@@ -6,9 +6,10 @@
 
 #include <thread>
 
+#include "ctl/jobs.h"
 #include "ctl/lookup.h"
 #include "ukai/disk_change.h"
-#include "ukai/location_change.h"
+#include "ukai/location_orders.h"
 
 namespace ukai::ctl {
 namespace {
@@ -75,6 +76,9 @@ Result<pb::DiskRecord> change_alone(Context& context, DiskId disk,
     if (!updated) return updated.error();
     return updated->record;
   }
+  // What was cut off once may not come back, and what comes now may not be taken for it.
+  auto clear = context.ask(catalog.nothing_to_delete_beyond(entry.record));
+  if (!clear) return clear.error();
   const Geometry from{entry.record.size(), entry.record.block_size()};
   const Geometry to{changed->size(), changed->block_size()};
   const auto last = static_cast<std::uint32_t>(from.segment_count() - 1);
@@ -143,8 +147,12 @@ Result<> refuse_if_open(Context& context, const pb::DiskRecord& record) {
   return {};
 }
 
-/// One attempt. `*passing`: what stood in the way may go by itself.
-Result<> delete_once(Context& context, const pb::DiskRecord& record, bool* passing) {
+using ClosedWork = std::function<Result<>(AdminLease&)>;
+
+/// One attempt to do `work` while nobody has the disk open. `*passing`: what stood in the way may
+/// go by itself.
+Result<> once_while_closed(Context& context, const pb::DiskRecord& record, const ClosedWork& work,
+                           bool* passing) {
   *passing = false;
   auto id = DiskId::parse(record.id());
   if (!id) return id.error();
@@ -164,10 +172,26 @@ Result<> delete_once(Context& context, const pb::DiskRecord& record, bool* passi
   auto closed = refuse_if_open(context, record);
   *passing = !closed && is_silent(closed.error());
   if (!closed) return closed.error();
-  auto deleted = context.ask(context.catalog().delete_disk((*lease)->lease(), (*lease)->entry()));
-  *passing = deleted.failed_with(Code::stale);
-  if (!deleted) return deleted.error();
-  (*lease)->ended();
+  auto done = work(**lease);
+  *passing = done.failed_with(Code::stale);
+  return done;
+}
+
+Result<> while_closed(Context& context, const pb::DiskRecord& record, const ClosedWork& work) {
+  bool passing = false;
+  for (Patience patience(context);;) {
+    auto done = once_while_closed(context, record, work, &passing);
+    if (done || !passing || !patience.again()) return done;
+  }
+}
+
+Result<> refuse_jobs(Context& context, DiskId disk, const std::string& name) {
+  auto jobs = context.ask(context.jobs().of_disk(disk));
+  if (!jobs) return jobs.error();
+  for (const JobEntry& job : *jobs) {
+    if (has_ended(job.record)) continue;
+    return Error{Code::busy, fmt::format("job {} works on disk {}", job.record.id(), name)};
+  }
   return {};
 }
 
@@ -270,11 +294,44 @@ Result<pb::DiskRecord> change_through(Context& context, const pb::DiskRecord& re
 }
 
 Result<> delete_disk(Context& context, const DiskEntry& entry) {
-  bool passing = false;
-  for (Patience patience(context);;) {
-    auto deleted = delete_once(context, entry.record, &passing);
-    if (deleted || !passing || !patience.again()) return deleted;
-  }
+  return while_closed(context, entry.record, [&](AdminLease& lease) -> Result<> {
+    auto deleted = context.ask(context.catalog().delete_disk(lease.lease(), lease.entry()));
+    if (!deleted) return deleted.error();
+    lease.ended();
+    return {};
+  });
+}
+
+Result<pb::DiskRecord> shrink_disk(Context& context, const DiskEntry& entry,
+                                   std::uint64_t size_bytes) {
+  // 1. Bad input disturbs nobody.
+  auto possible = shrunk(entry.record, size_bytes);
+  if (!possible) return possible;
+  pb::DiskRecord record;
+  auto done = while_closed(context, entry.record, [&](AdminLease& lease) -> Result<> {
+    const DiskEntry& now = lease.entry();
+    auto idle = refuse_jobs(context, lease.lease().disk, now.record.name());
+    if (!idle) return idle;
+    auto segments = load_map(context, now.record, all_blocks(now.record));
+    if (!segments) return segments.error();
+    // 2. Record, map and the orders to delete what is cut off, on nodes that are down as well, are
+    //    one transaction. Nothing is under way at any node: the orders hold at once.
+    auto cut = cut_off(now.record, *segments, size_bytes);
+    if (!cut) return cut.error();
+    Catalog& catalog = context.catalog();
+    pb::MapSegment& last = cut->segments.front();
+    auto version = context.ask(catalog.load_segment(lease.lease().disk, last.segment()));
+    if (!version) return version.error();
+    auto orders = delete_orders(*cut, lease.lease().epoch);
+    for (Catalog::Order& order : orders) order.record.set_released(true);
+    auto updated = context.ask(catalog.shrink_disk(lease.lease(), now, cut->record,
+                                                   {std::move(last), version->version}, orders));
+    if (!updated) return updated.error();
+    record = std::move(updated->record);
+    return {};
+  });
+  if (!done) return done.error();
+  return record;
 }
 
 Result<std::unique_ptr<AdminLease>> take_idle_lease(Context& context,

@@ -66,6 +66,10 @@ Result<std::unique_ptr<AdminLease>> take_idle_lease(Context& context, const pb::
 /// Takes the disk from whoever holds it and removes it. busy: some host has it open.
 Result<> delete_disk(Context& context, const DiskEntry& entry);
 
+/// Makes a disk smaller that nobody has open, nor a job works on (busy). Errors: as cut_off().
+Result<pb::DiskRecord> shrink_disk(Context& context, const DiskEntry& entry,
+                                   std::uint64_t size_bytes);
+
 /// Does `work` at the host that holds the disk's lease or, when nobody does, at any host that
 /// answers. unreachable: there is none.
 Result<> at_some_host(Context& context, const pb::DiskRecord& record,

@@ -7,7 +7,7 @@
 
 namespace ukai::ctl {
 
-Result<> disk_create(Context& context, const DiskCreateOptions& options) {
+Result<pb::DiskRecord> make_disk(Context& context, const DiskCreateOptions& options) {
   auto plan = plan_create(options, context.settings().create_block_size);
   if (!plan) return plan.error();
   const Error taken{Code::exists, fmt::format("a disk named '{}' exists already", options.name)};
@@ -25,7 +25,13 @@ Result<> disk_create(Context& context, const DiskCreateOptions& options) {
   auto created = context.ask(context.catalog().create_disk(plan->record, plan->segments));
   if (created.failed_with(Code::exists)) return taken;
   if (!created) return created.error();
-  if (context.json()) context.print(disk_create_json(plan->record));
+  return std::move(plan->record);
+}
+
+Result<> disk_create(Context& context, const DiskCreateOptions& options) {
+  auto record = make_disk(context, options);
+  if (!record) return record.error();
+  if (context.json()) context.print(disk_create_json(*record));
   return {};
 }
 

@@ -24,6 +24,7 @@ Result<> disk_info(Context& context, const DiskOptions& options) {
   auto missed = load_missed(context, entry->record, *nodes);
   if (!missed) return missed.error();
   detail.missed = std::move(*missed);
+  detail.usage = load_usage(context, entry->record, *nodes);
   context.print(context.json() ? disk_info_json(detail) : disk_info_text(detail));
   return {};
 }

@@ -9,8 +9,15 @@
 namespace ukai::ctl {
 namespace {
 
+void add_space(Json& json, const SpaceUsed* space) {
+  json["used_bytes"] = space != nullptr ? Json(space->used_bytes) : Json(nullptr);
+  json["exclusive_bytes"] = space != nullptr ? Json(space->exclusive_bytes()) : Json(nullptr);
+  json["shared_bytes"] = space != nullptr ? Json(space->shared_bytes) : Json(nullptr);
+}
+
 Json member_json(const DiskDetail& disk, const pb::Member& member) {
   const auto lacked = lacks(disk, member);
+  const auto used = disk.usage.find(member.node());
   Json json;
   json["node"] = member.node();
   json["up"] = is_up(disk.nodes, member.node());
@@ -18,6 +25,7 @@ Json member_json(const DiskDetail& disk, const pb::Member& member) {
   json["missed_blocks"] = lacked ? Json(*lacked) : Json(nullptr);
   json["since_unix_s"] = member.missing() ? Json(member.since_unix_s()) : Json(nullptr);
   json["reason"] = null_if_empty(member.reason());
+  add_space(json, used == disk.usage.end() ? nullptr : &used->second);
   return json;
 }
 
@@ -94,6 +102,8 @@ std::string disk_info_json(const DiskDetail& disk) {
   Json json = document("disk");
   json.update(summary_json(disk.summary));
   json["blocks"] = raw(all_blocks(record).end);
+  const SpaceUsed space = sum_of(disk.usage);
+  add_space(json, disk.usage.empty() ? nullptr : &space);
   json["epoch"] = record.epoch();
   json["generation"] = record.generation();
   json["snapshots"] = record.snapshots_size();

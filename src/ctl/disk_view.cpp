@@ -29,6 +29,20 @@ std::string member_text(const DiskDetail& disk, const pb::Member& member) {
   return text + fmt::format(", {} missed", count_of(*lacked, "block"));
 }
 
+/// "12 MiB: 8 MiB exclusive, 4 MiB shared with other disks", and who has not told.
+std::string usage_text(const DiskDetail& disk) {
+  const SpaceUsed sum = sum_of(disk.usage);
+  std::vector<std::string> silent;
+  for (const std::string& node : member_names(disk.summary.record)) {
+    if (!disk.usage.contains(node)) silent.push_back(node);
+  }
+  if (disk.usage.empty()) return "not known: no node answers";
+  const std::string text = fmt::format(
+      "{} on all nodes: {} exclusive, {} shared with other disks", format_size(sum.used_bytes),
+      format_size(sum.exclusive_bytes()), format_size(sum.shared_bytes));
+  return silent.empty() ? text : fmt::format("{}; without {}", text, join(silent));
+}
+
 }  // namespace
 
 std::string_view to_string(pb::LeaseRecord::Kind kind) {
@@ -93,6 +107,7 @@ std::string disk_info_text(const DiskDetail& disk) {
   text.add("name", record.name());
   text.add("id", record.id());
   text.add("size", fmt::format("{} ({} bytes)", format_size(record.size()), record.size()));
+  text.add("used", usage_text(disk));
   text.add("block size", fmt::format("{} ({})", format_size(record.block_size()),
                                      count_of(raw(all_blocks(record).end), "block")));
   text.add("replicas", fmt::format("{}{}", disk.summary.replicas,

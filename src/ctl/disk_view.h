@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ctl/disk_usage.h"
 #include "ctl/lookup.h"
 #include "ukai_host.pb.h"
 
@@ -22,6 +23,7 @@ struct DiskDetail {
   NodesUp nodes;
   std::optional<pb::DiskStatusInfo> status;  ///< as the lease's holder sees it
   Missed missed;
+  DiskUsage usage;
 };
 std::string disk_info_text(const DiskDetail& disk);
 

@@ -43,6 +43,8 @@ struct Environment {
   std::function<std::uint64_t()> unix_s{};
   /// True once the user has pressed Ctrl-C.
   std::function<bool()> interrupted{};
+  /// How many seconds this process may go on after Ctrl-C; for what has something to undo.
+  std::function<void(unsigned)> stop_patience{};
   std::string author{};  ///< of the events that this process leaves: "alice@admin"
   /// One line that the operator types; unset: nobody is at a terminal.
   std::function<std::optional<std::string>()> ask_line{};

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <mutex>
 #include <optional>
@@ -15,6 +16,8 @@
 
 namespace ukai::ctl {
 namespace {
+
+constexpr Duration usage_patience = std::chrono::seconds(2);
 
 class GrpcDaemonCalls final : public DaemonCalls {
  public:
@@ -96,6 +99,17 @@ class GrpcDaemonCalls final : public DaemonCalls {
     const NodeAddress address{node.id(), node.data_address(), node.control_address()};
     GrpcNodeLink link(transport(), scheduler_, address, [] {});
     auto reply = co_await bounded(link.held(std::move(request)));
+    co_return reply;
+  }
+
+  Task<Result<pb::DiskUsageReply>> disk_usage(pb::NodeRecord node,
+                                              pb::DiskUsageRequest request) override {
+    const NodeAddress address{node.id(), node.data_address(), node.control_address()};
+    GrpcNodeLink link(transport(), scheduler_, address, [] {});
+    // It is only shown: a node that is frozen is not waited for as long as for other answers.
+    const Result<pb::DiskUsageReply> late = Error{Code::unreachable, "no answer"};
+    auto reply = co_await within(scheduler_, std::min(timeout_, usage_patience),
+                                 link.disk_usage(std::move(request)), late);
     co_return reply;
   }
 

@@ -28,6 +28,10 @@ Result<> node_info(Context& context, const NodeOptions& options) {
     auto asked = sync_wait(context.calls().node_health(node->record));
     if (asked.ok()) health = std::move(*asked);
   }
+  if (health) {  // its record in ZooKeeper is renewed only now and then
+    node->alive->set_free_bytes(health->free_bytes());
+    node->alive->set_used_bytes(health->used_bytes());
+  }
   context.print(context.json() ? node_info_json(*node, on_node, health)
                                : node_info_text(*node, on_node, health));
   return {};

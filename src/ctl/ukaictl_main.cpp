@@ -16,8 +16,8 @@
 
 namespace {
 
-// How long a command may take to stop by itself after Ctrl-C.
-constexpr unsigned stop_patience_s = 1;
+// How long a command may take to stop by itself after Ctrl-C, unless it says otherwise.
+volatile std::sig_atomic_t stop_patience_s = 1;
 
 volatile std::sig_atomic_t stop_signal = 0;
 
@@ -32,7 +32,7 @@ volatile std::sig_atomic_t stop_signal = 0;
 extern "C" void on_stop(int signal) {
   if (stop_signal != 0) die_of_signal();
   stop_signal = signal;
-  alarm(stop_patience_s);
+  alarm(static_cast<unsigned>(stop_patience_s));
 }
 
 extern "C" void on_alarm(int) { die_of_signal(); }
@@ -89,6 +89,9 @@ int main(int argc, char** argv) {
   environment.connect = ukai::ctl::connect_cluster;
   environment.unix_s = [] { return static_cast<std::uint64_t>(std::time(nullptr)); };
   environment.interrupted = [] { return stop_signal != 0; };
+  environment.stop_patience = [](unsigned seconds) {
+    stop_patience_s = static_cast<std::sig_atomic_t>(seconds);
+  };
   const std::vector<std::string> args(argv + 1, argv + argc);
   const int status = ukai::ctl::run(args, environment);
   if (status == ukai::ctl::interrupted_status) die_of_signal();

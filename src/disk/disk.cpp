@@ -172,6 +172,11 @@ Task<Result<std::uint64_t>> Disk::seek(std::uint64_t offset_bytes, bool data, Vi
 Task<Result<>> Disk::announce(pb::ChangeDiskRequest resize) {
   auto changed = apply_change(record(), resize);
   if (!changed) co_return changed.error();
+  if (changed->size() > record().size()) {
+    // What was cut off once may not come back, and what comes now may not be taken for it.
+    auto clear = co_await core_.services.catalog.nothing_to_delete_beyond(record());
+    if (!clear) co_return clear.error();
+  }
   {
     std::lock_guard lock(core_.mutex);
     core_.announced_bytes = std::max(core_.announced_bytes, changed->size());

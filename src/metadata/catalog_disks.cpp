@@ -71,6 +71,30 @@ void add_segments(std::vector<Op>& ops, const std::string& disk_path, const std:
   }
 }
 
+/// `changed` as it follows `before`, by the operation `op`. Errors: it could not be read again.
+Result<> stamp(pb::DiskRecord& changed, const pb::DiskRecord& before, const std::string& op) {
+  changed.set_id(before.id());
+  changed.set_epoch(before.epoch());
+  changed.set_last_op(before.last_op());
+  *changed.mutable_earlier_ops() = before.earlier_ops();
+  remember_operation(changed, op);
+  if (auto name = parse_disk_name(changed.name()); !name) return name.error();
+  return check_written(changed);
+}
+
+/// Steps that leave the orders at those of their nodes that are registered.
+Task<Result<>> add_orders(Coordination& coordination, std::vector<Op>& ops,
+                          std::vector<Catalog::Order> orders) {
+  for (const Catalog::Order& order : orders) {
+    const std::string trash = Catalog::trash_path(order.node);
+    const std::string no_op;
+    auto there = co_await path_is_there(coordination, trash, no_op);
+    if (!there) co_return there.error();
+    if (*there) ops.push_back(Op::create(trash + "/" + order.key, encode_record(order.record)));
+  }
+  co_return Unit{};
+}
+
 std::string name_record(const std::string& disk_id) {
   pb::NameRecord record;
   record.set_disk_id(disk_id);
@@ -198,13 +222,7 @@ Task<Result<DiskEntry>> Catalog::update_disk_and_map(Lease lease, DiskEntry entr
   if (before.epoch() != raw(lease.epoch)) co_return lease_gone(lease, before);
   const std::string path = disk_path(lease.disk);
   const std::string op = new_operation();
-  changed.set_id(before.id());
-  changed.set_epoch(before.epoch());
-  changed.set_last_op(before.last_op());
-  *changed.mutable_earlier_ops() = before.earlier_ops();
-  remember_operation(changed, op);
-  if (auto name = parse_disk_name(changed.name()); !name) co_return name.error();
-  if (auto fine = check_written(changed); !fine) co_return fine.error();
+  if (auto fine = stamp(changed, before, op); !fine) co_return fine.error();
 
   std::vector<Op> ops;
   ops.push_back(Op::check(lease_path(lease.disk), any_version));
@@ -214,17 +232,47 @@ Task<Result<DiskEntry>> Catalog::update_disk_and_map(Lease lease, DiskEntry entr
     ops.push_back(Op::remove(name_path(before.name())));
   }
   add_segments(ops, path, op, std::move(segments));
-  for (const Order& order : orders) {
-    const std::string trash = trash_path(order.node);
-    const std::string no_op;
-    auto there = co_await path_is_there(coordination_, trash, no_op);
-    if (!there) co_return there.error();
-    if (*there) ops.push_back(Op::create(trash + "/" + order.key, encode_record(order.record)));
-  }
+  auto added = co_await add_orders(coordination_, ops, std::move(orders));
+  if (!added) co_return added.error();
 
   Probe probe{&disk_has_op, path, op};
   std::vector<pb::EventRecord> events = change_events(before, changed, event);
   auto done = co_await commit_told(std::move(ops), std::move(probe), std::move(events));
+  if (!done) co_return explain(done.error(), lease, before, changed);
+  co_return DiskEntry{std::move(changed), entry.version + 1};
+}
+
+Task<Result<DiskEntry>> Catalog::shrink_disk(Lease lease, DiskEntry entry, pb::DiskRecord changed,
+                                             SegmentEntry last, std::vector<Order> orders) {
+  const pb::DiskRecord& before = entry.record;
+  if (before.epoch() != raw(lease.epoch)) co_return lease_gone(lease, before);
+  const std::string path = disk_path(lease.disk);
+  const std::string op = new_operation();
+  if (auto fine = stamp(changed, before, op); !fine) co_return fine.error();
+
+  std::vector<Op> ops;
+  ops.push_back(Op::check(lease_path(lease.disk), any_version));
+  ops.push_back(Op::set(path, encode_record(changed), entry.version));
+  // Who reads it at this moment knows the old size: the folder goes only while it is empty.
+  ops.push_back(Op::remove(path + "/readers"));
+  ops.push_back(Op::create(path + "/readers", ""));
+  const std::uint32_t kept = last.segment.segment() + 1;
+  std::vector<SegmentEntry> segments{std::move(last)};
+  add_segments(ops, path, op, std::move(segments));
+  const Geometry geometry{before.size(), before.block_size()};
+  for (std::uint32_t gone = kept; gone < geometry.segment_count(); ++gone) {
+    ops.push_back(Op::remove(segment_path(path, gone)));
+  }
+  auto added = co_await add_orders(coordination_, ops, std::move(orders));
+  if (!added) co_return added.error();
+
+  Probe probe{&disk_has_op, path, op};
+  const pb::EventRecord event;
+  std::vector<pb::EventRecord> events = change_events(before, changed, event);
+  auto done = co_await commit_told(std::move(ops), std::move(probe), std::move(events));
+  if (done.failed_with(Code::busy)) {
+    co_return Error{Code::busy, "disk \"" + before.name() + "\" is open for reading"};
+  }
   if (!done) co_return explain(done.error(), lease, before, changed);
   co_return DiskEntry{std::move(changed), entry.version + 1};
 }

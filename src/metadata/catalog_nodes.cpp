@@ -7,6 +7,7 @@
 #include "metadata/catalog_io.h"
 #include "metadata/catalog_paths.h"
 #include "ukai/catalog.h"
+#include "ukai/geometry.h"
 #include "ukai/limits.h"
 
 namespace ukai {
@@ -270,6 +271,25 @@ Task<Result<>> Catalog::nothing_to_delete(DiskId disk, std::vector<NodeId> nodes
       co_return Error{Code::busy, "node " + node.str() +
                                       " has still to delete what it held of this disk; try again "
                                       "in a moment"};
+    }
+  }
+  co_return Unit{};
+}
+
+Task<Result<>> Catalog::nothing_to_delete_beyond(pb::DiskRecord record) {
+  const std::uint64_t end = Geometry{record.size(), record.block_size()}.block_count();
+  for (const pb::Member& member : record.members()) {
+    auto orders = co_await trash_of(NodeId(member.node()));
+    if (!orders) co_return orders.error();
+    for (const Trash& order : *orders) {
+      const auto& blocks = order.record.blocks();
+      const bool beyond =
+          std::any_of(blocks.begin(), blocks.end(),
+                      [&](const pb::TrashBlocks& some) { return some.end() > end; });
+      if (order.record.disk_id() != record.id() || !beyond) continue;
+      co_return Error{Code::busy, "node " + member.node() +
+                                      " has still to delete what was cut off this disk; try again "
+                                      "when it has"};
     }
   }
   co_return Unit{};

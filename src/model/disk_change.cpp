@@ -93,4 +93,22 @@ Result<pb::DiskRecord> apply_change(pb::DiskRecord record, const pb::ChangeDiskR
   return record;
 }
 
+Result<pb::DiskRecord> shrunk(pb::DiskRecord record, std::uint64_t size_bytes) {
+  auto geometry = make_geometry(size_bytes, record.block_size());
+  if (!geometry) return geometry.error();
+  if (size_bytes >= record.size()) {
+    return Error{Code::invalid, fmt::format("disk {} has {} bytes: {} is not smaller",
+                                            record.name(), record.size(), size_bytes)};
+  }
+  for (const pb::Snapshot& snapshot : record.snapshots()) {
+    if (snapshot.size() <= size_bytes) continue;
+    return Error{Code::refused,
+                 fmt::format("snapshot {}@{} has {} bytes: a disk is never smaller than a snapshot "
+                             "of it",
+                             record.name(), snapshot.name(), snapshot.size())};
+  }
+  record.set_size(size_bytes);
+  return record;
+}
+
 }  // namespace ukai

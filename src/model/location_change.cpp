@@ -4,10 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
 #include <map>
 #include <set>
 
 #include "model/segment_edit.h"
+#include "ukai/disk_change.h"
+#include "ukai/geometry.h"
 #include "ukai/members.h"
 
 namespace ukai {
@@ -219,6 +222,46 @@ Result<LocationsChanged> remove_locations(pb::DiskRecord record,
   if (!out.ok()) return out;
   mark_gone(*out, segments);
   for (const NodeId& node : wanted.nodes) note_taken_off(*out, segments, node);
+  return out;
+}
+
+Result<LocationsChanged> cut_off(pb::DiskRecord record, const std::vector<pb::MapSegment>& segments,
+                                 std::uint64_t size_bytes) {
+  auto smaller = shrunk(record, size_bytes);
+  if (!smaller) return smaller.error();
+  const Geometry from{record.size(), record.block_size()};
+  const Geometry to{size_bytes, record.block_size()};
+  const std::size_t kept = to.segment_count();
+  assert(segments.size() == from.segment_count());
+
+  LocationsChanged out;
+  out.record = std::move(*smaller);
+  // 1. The map: the last segment that stays is cut within its runs.
+  pb::MapSegment last = segments[kept - 1];
+  const auto& all_runs = segments[kept - 1].runs();
+  std::uint64_t left = to.block_count() - last.segment() * limits::segment_blocks;
+  last.clear_runs();
+  for (int i = 0; i < all_runs.size() && left > 0; ++i) {
+    pb::MapRun* run = last.add_runs();
+    *run = all_runs[i];
+    run->set_blocks(static_cast<std::uint32_t>(std::min<std::uint64_t>(run->blocks(), left)));
+    left -= run->blocks();
+  }
+  out.segments.push_back(SegmentEdit(last).encode());
+  // 2. What is known of the rest.
+  out.record = with_pending(std::move(out.record), segments, out.segments);
+  std::uint64_t pending = out.record.pending_replicas();
+  for (std::size_t i = kept; i < segments.size(); ++i) {
+    pending -= std::min(pending, pending_in(segments[i]));
+  }
+  out.record.set_pending_replicas(pending);
+  // 3. Nobody keeps anything of what is cut off, wherever it came from.
+  const BlockRange rest{BlockIndex{to.block_count()}, BlockIndex{from.block_count()}};
+  for (const pb::Member& member : record.members()) {
+    if (!member.gone()) out.taken_off[NodeId(member.node())] = {rest};
+  }
+  out.replicas = out.taken_off.size() * rest.count();
+  mark_gone(out, {segments.begin(), segments.begin() + static_cast<std::ptrdiff_t>(kept)});
   return out;
 }
 

@@ -138,6 +138,12 @@ Task<Result<pb::HeldReply>> FakeCalls::held(pb::NodeRecord node, pb::HeldRequest
   co_return on_held(node.id(), request);
 }
 
+Task<Result<pb::DiskUsageReply>> FakeCalls::disk_usage(pb::NodeRecord node,
+                                                       pb::DiskUsageRequest request) {
+  if (!on_disk_usage) co_return silent;
+  co_return on_disk_usage(node.id(), request);
+}
+
 Task<Result<pb::HealthReply>> FakeCalls::node_health(pb::NodeRecord node) {
   if (!on_node_health) co_return silent;
   co_return on_node_health(node.id());

@@ -37,6 +37,7 @@ class FakeCalls final : public DaemonCalls {
   std::optional<Error> work_error;  ///< of verify and scrub, after their progress
   On<pb::DirtyListRequest, pb::DirtyListReply> on_dirty_list;
   On<pb::HeldRequest, pb::HeldReply> on_held;
+  On<pb::DiskUsageRequest, pb::DiskUsageReply> on_disk_usage;
   std::function<Result<pb::HealthReply>(const std::string&)> on_node_health;
   std::vector<std::string> worked_at;  ///< hosts that verified or scrubbed
 
@@ -60,6 +61,8 @@ class FakeCalls final : public DaemonCalls {
   Task<Result<pb::DirtyListReply>> dirty_list(pb::NodeRecord node,
                                               pb::DirtyListRequest request) override;
   Task<Result<pb::HeldReply>> held(pb::NodeRecord node, pb::HeldRequest request) override;
+  Task<Result<pb::DiskUsageReply>> disk_usage(pb::NodeRecord node,
+                                              pb::DiskUsageRequest request) override;
   Task<Result<pb::HealthReply>> node_health(pb::NodeRecord node) override;
 };
 
