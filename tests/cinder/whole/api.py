@@ -36,7 +36,7 @@ class Api:
             with urllib.request.urlopen(request, timeout=120) as answer:
                 text = answer.read()
         except urllib.error.HTTPError as failure:
-            raise Refused(failure.code, failure.read().decode()) from failure
+            raise Refused(failure.code, failure.read().decode()) from None
         return json.loads(text) if text else None
 
     def get(self, path: str) -> Any:

@@ -36,7 +36,10 @@ def check_and_delete(cloud: Cloud) -> None:
     for volume in cloud.api.volumes():
         if volume["status"] == "available":
             assert f"volume-{volume['id']}" in disks
-        cloud.api.call("DELETE", f"/volumes/{volume['id']}")
+        if volume["status"] == "error_deleting":  # only an administrator may try that again
+            cloud.api.action("volumes", volume["id"], "os-force_delete", {})
+        else:
+            cloud.api.call("DELETE", f"/volumes/{volume['id']}")
     until(lambda: not cloud.api.volumes(), "all volumes are deleted", 90,
           lambda: str([volume["status"] for volume in cloud.api.volumes()]))
     until(lambda: not cloud.in_ukai(), "nothing is left in UKAI", 90,
