@@ -131,9 +131,9 @@ class Api:
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float,
-          last: Callable[[], str] = lambda: "") -> None:
+          last: Callable[[], str] = lambda: "", pause: float = POLL_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {what}. {last()}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
