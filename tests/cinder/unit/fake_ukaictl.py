@@ -209,7 +209,7 @@ class FakeUkaictl:
 
     def _snapshot_list(self, name: str, options: list[str]) -> Document:
         return {"disk": name, "snapshots": [
-            {"name": snap, "created_unix_s": 1, "size": size}
+            {"name": snap, "created_unix_s": 1, "size_bytes": size}
             for snap, size in self._find(name).snapshots.items()]}
 
     def _clone(self, source: str, new: str, options: list[str]) -> None:

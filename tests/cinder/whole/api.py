@@ -36,7 +36,7 @@ class Api:
             with urllib.request.urlopen(request, timeout=120) as answer:
                 text = answer.read()
         except urllib.error.HTTPError as failure:
-            raise Refused(failure.code, failure.read().decode()) from failure
+            raise Refused(failure.code, failure.read().decode()) from None
         return json.loads(text) if text else None
 
     def get(self, path: str) -> Any:
@@ -131,9 +131,9 @@ class Api:
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float,
-          last: Callable[[], str] = lambda: "") -> None:
+          last: Callable[[], str] = lambda: "", pause: float = POLL_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {what}. {last()}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)

@@ -21,6 +21,7 @@ from stack import Stack
 MIB = 1 << 20
 PIECE_BYTES = 2 * MIB
 PIECES_AT = (0, 7 * MIB + 4096, 512 * MIB, 1022 * MIB)
+NUMBER_AT = 5 * MIB
 END_BYTES = 1024 * MIB  # what is beyond a volume's first size does not count
 
 
@@ -47,8 +48,16 @@ def digest(path: Path) -> str:
     return seen.hexdigest()
 
 
+def number(path: Path) -> int:
+    """What a Guest wrote last."""
+    with path.open("rb") as source:
+        source.seek(NUMBER_AT)
+        return int.from_bytes(source.read(4096), "little")
+
+
 class Guest:
-    """Writes to an attached volume as long as it is asked to; `end` says how it went."""
+    """Writes a number that grows to one place of an attached volume, which `digest` leaves out,
+    as long as it is asked to; `end` says how it went."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR)
@@ -62,7 +71,7 @@ class Guest:
         try:
             while not self._stop.wait(0.01):
                 self.count += 1
-                os.pwrite(self._file, self.count.to_bytes(4096, "little"), 5 * MIB)
+                os.pwrite(self._file, self.count.to_bytes(4096, "little"), NUMBER_AT)
                 os.fdatasync(self._file)
         except OSError as failure:
             self._failure = failure
@@ -74,7 +83,7 @@ class Guest:
         try:
             if self._failure:
                 raise self._failure
-            assert int.from_bytes(os.pread(self._file, 4096, 5 * MIB), "little") == self.count
+            assert int.from_bytes(os.pread(self._file, 4096, NUMBER_AT), "little") == self.count
             assert self.count > 0
         finally:
             os.close(self._file)
@@ -180,6 +189,7 @@ class Cloud:
         for snapshot in self.api.get("/snapshots?all_tenants=1")["snapshots"]:
             self.api.action("snapshots", snapshot["id"], "os-reset_status", {"status": "error"})
             self.api.delete_snapshot(snapshot["id"])
+        strays = self._stray_snapshots()
         volumes = [volume["id"] for volume in self.api.volumes()]
         for volume in volumes:
             self.api.action("volumes", volume, "os-reset_status", {
@@ -187,4 +197,18 @@ class Cloud:
             self.api.call("DELETE", f"/volumes/{volume}")
         for volume in volumes:
             self.api.wait_gone("volume", volume, 90)
-        self.check_lists()
+        try:
+            self.check_lists()
+        except AssertionError:
+            for name in self.in_ukai():  # so that the next test does not fail as well
+                self.cluster.delete(name)
+            raise
+        assert not strays, f"in UKAI only: {strays}"
+
+    def _stray_snapshots(self) -> list[str]:
+        """Deletes the snapshots that Cinder has none of any more; which there were."""
+        found = [f"{disk}@{snapshot['name']}" for disk in self.in_ukai()
+                 for snapshot in self.cluster.json("snapshot", "list", disk)["snapshots"]]
+        for snapshot in found:
+            self.cluster.ctl("snapshot", "delete", snapshot)
+        return found

@@ -14,11 +14,26 @@ from stack import SERVICE_DOWN_SECONDS
 SETTLED = {"available", "error", "in-use", "error_deleting"}
 UP_SECONDS = 60
 
+# What is asked for and not begun. Cinder takes a request off its queue before it begins it: one
+# that is on its way when the service dies is lost, and its volume stays in between for ever.
+NOT_BEGUN = " UNION ALL ".join(
+    f"""SELECT id FROM {table} AS item WHERE deleted = 0 AND status IN ('creating', 'deleting')
+AND NOT EXISTS (SELECT * FROM workers JOIN services ON services.id = service_id
+WHERE resource_id = item.id AND services.`binary` = 'cinder-volume')"""
+    for table in ("volumes", "snapshots"))
+
 
 def request_volumes(cloud: Cloud, count: int) -> list[str]:
     """Asks for them and does not wait."""
     return [cloud.api.post("/volumes", {"volume": {"size": 1, "volume_type": "both"}})
             ["volume"]["id"] for _turn in range(count)]
+
+
+def kill_volume_service(cloud: Cloud) -> None:
+    """In the middle of all that it was asked for; then starts it again."""
+    until(lambda: not cloud.stack.sql(NOT_BEGUN), "all is begun", 60, pause=0)
+    cloud.stack.kill("volume")
+    cloud.stack.start_cinder("volume")
 
 
 def settle(cloud: Cloud, seconds: float = 120) -> None:
@@ -36,7 +51,10 @@ def check_and_delete(cloud: Cloud) -> None:
     for volume in cloud.api.volumes():
         if volume["status"] == "available":
             assert f"volume-{volume['id']}" in disks
-        cloud.api.call("DELETE", f"/volumes/{volume['id']}")
+        if volume["status"] == "error_deleting":  # only an administrator may try that again
+            cloud.api.action("volumes", volume["id"], "os-force_delete", {})
+        else:
+            cloud.api.call("DELETE", f"/volumes/{volume['id']}")
     until(lambda: not cloud.api.volumes(), "all volumes are deleted", 90,
           lambda: str([volume["status"] for volume in cloud.api.volumes()]))
     until(lambda: not cloud.in_ukai(), "nothing is left in UKAI", 90,
@@ -52,26 +70,24 @@ def test_volume_service_is_killed_while_it_makes_and_deletes(cloud: Cloud) -> No
     request_volumes(cloud, 5)
     for volume in doomed:
         cloud.api.call("DELETE", f"/volumes/{volume}")
-    time.sleep(0.3)
-    cloud.stack.kill("volume")
-    cloud.stack.start_cinder("volume")
+    kill_volume_service(cloud)
     settle(cloud)
     check_and_delete(cloud)
     back_up(cloud)
 
 
 def test_zookeeper_is_killed_while_volumes_are_made_and_deleted(cloud: Cloud) -> None:
+    volume, wanted = cloud.filled(39)
     doomed = [cloud.api.create(volume_type="both") for _turn in range(2)]
     request_volumes(cloud, 3)
-    for volume in doomed:
-        cloud.api.call("DELETE", f"/volumes/{volume}")
+    for other in doomed:
+        cloud.api.call("DELETE", f"/volumes/{other}")
     cloud.cluster.kill("zk")
-    begin = time.monotonic()
-    until(lambda: cloud.states() == {"down"}, "the service is down", SERVICE_DOWN_SECONDS + 30)
-    assert time.monotonic() - begin > 1
+    until(lambda: cloud.states() == {"down"}, "the service is down", SERVICE_DOWN_SECONDS + 60)
     cloud.cluster.start("zk")
     back_up(cloud)
     settle(cloud)
+    assert cloud.digest(volume) == wanted
     check_and_delete(cloud)
 
 
@@ -85,9 +101,8 @@ def test_ukaid_of_the_volume_service_is_killed(cloud: Cloud) -> None:
     assert cloud.digest(volume) == wanted
 
 
-@pytest.mark.long
 def test_node_is_killed_while_a_volume_moves_to_it(cloud: Cloud) -> None:
-    volume, _digest = cloud.filled(41, volume_type="near")
+    volume, wanted = cloud.filled(41, volume_type="near")
     attachment, info = cloud.api.attach(volume, "h1")
     guest = Guest(Path(info["device_path"]))
     cloud.cluster.devcluster("stop", "n3")
@@ -105,6 +120,7 @@ def test_node_is_killed_while_a_volume_moves_to_it(cloud: Cloud) -> None:
     cloud.cluster.wait_healthy(cloud.name(volume))
     assert sorted(cloud.info(volume)["nodes"]) == ["n3", "n4"]
     cloud.cluster.verify(cloud.name(volume))
+    assert cloud.digest(volume) == wanted
     cloud.api.detach(attachment)
 
 
@@ -152,9 +168,7 @@ def test_volume_service_is_killed_while_it_snapshots_and_clones(cloud: Cloud) ->
         cloud.api.post("/volumes", {"volume": {"size": 1, "source_volid": volume}})
         cloud.api.post("/volumes", {"volume": {"size": 1, "snapshot_id": snapshot}})
         cloud.api.post("/snapshots", {"snapshot": {"volume_id": volume, "force": True}})
-    time.sleep(0.5)
-    cloud.stack.kill("volume")
-    cloud.stack.start_cinder("volume")
+    kill_volume_service(cloud)
     settle(cloud)
     back_up(cloud)
     assert cloud.digest(volume) == wanted

@@ -116,7 +116,7 @@ class Manageable(UkaiBase):
                 existing_ref=reference, reason=failure.line) from failure
         for found in snapshots:
             if found["name"] == name:
-                return {"name": name, "size_bytes": found["size"]}
+                return found
         raise exception.ManageExistingInvalidReference(
             existing_ref=reference, reason=_("disk %(disk)s has no snapshot %(snap)s")
             % {"disk": snapshot.volume.name, "snap": name})
@@ -129,7 +129,7 @@ class Manageable(UkaiBase):
             for snap in self._ukai.snapshots(name):
                 cinder_id = known.get(f"{name}@{snap['name']}")
                 entries.append({"reference": {"source-name": snap["name"]},
-                                "cinder_id": cinder_id, "size": _gib(snap["size"]),
+                                "cinder_id": cinder_id, "size": _gib(snap["size_bytes"]),
                                 "safe_to_manage": cinder_id is None,
                                 "reason_not_safe": _("already managed") if cinder_id else None,
                                 "source_reference": {"source-name": name}, "extra_info": None})
