@@ -207,7 +207,8 @@ Result<Proposal> propose(const std::string& disk_id, const std::vector<NodeHoldi
   for (const NodeHolding& holding : holdings) {
     generation = std::max(generation, holding.disk.generation());
   }
-  out.record.set_generation(generation);
+  // One more than what is there: of a clone that nobody has opened, all is shared with its source.
+  out.record.set_generation(generation + 1);
   out.record.set_unproven(true);
   out.record.set_guest_epoch(out.record.epoch());  // handles from before are dead
   add_members(holdings, out);

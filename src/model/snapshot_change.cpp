@@ -108,7 +108,8 @@ Result<Clone> clone_of(pb::DiskRecord record, const pb::DiskRecord& source,
   Clone out;
   const Geometry geometry{record.size(), source.block_size()};
   record.set_block_size(source.block_size());
-  record.set_generation(1);
+  // What the nodes link is generation 1, and shared with the source: changes go to a later one.
+  record.set_generation(2);
   const MemberTable members(source);
   std::set<std::string> used;
   for (const pb::MapSegment& segment : segments) {

@@ -103,6 +103,25 @@ def test_a_clone_stands_alone(own: Cluster, name: str) -> None:
     own.delete(f"{name}-c")
 
 
+def test_a_change_of_a_clone_leaves_the_snapshot_alone(own: Cluster, name: str) -> None:
+    """Their files are the same until then; nobody has cloned or frozen the clone itself."""
+    disk = own.create(name, "8MiB", "n1,n2")
+    data, changed = pattern(8 * MIB), pattern(2 * MIB, 7)
+    write_at(disk, 0, data)
+    own.ctl("snapshot", "create", f"{name}@s1")
+    own.ctl("clone", f"{name}@s1", f"{name}-c")
+    clone = own.mount() / f"{name}-c"
+    write_at(clone, 3 * MIB, changed)
+    assert read_at(own.mount() / f"{name}@s1", 0, 8 * MIB) == data
+    assert read_at(disk, 0, 8 * MIB) == data
+    assert read_at(clone, 0, 8 * MIB) == data[:3 * MIB] + changed + data[5 * MIB:]
+    for one in (name, f"{name}-c"):
+        own.verify(one)
+    own.delete(f"{name}-c")
+    own.ctl("snapshot", "delete", f"{name}@s1")
+    own.delete(name)
+
+
 def test_a_disk_goes_back_to_a_snapshot(own: Cluster, name: str) -> None:
     disk = own.create(name, "8MiB", "n1,n2")
     states = [pattern(8 * MIB, seed) for seed in range(3)]

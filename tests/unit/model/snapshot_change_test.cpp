@@ -71,6 +71,7 @@ TEST(SnapshotChange, a_clone_lies_where_its_source_is_in_sync) {
   record.set_size(3 * block);
   auto made = clone_of(record, source, map, {NodeId("n1")});
   ASSERT_TRUE(made.ok()) << made.error().what;
+  EXPECT_EQ(made->record.generation(), 2U) << "1 is hard links of what the source has";
   EXPECT_EQ(made->record.pending_replicas(), 3U) << "those on n2";
   const MapSegmentView view(made->segments.front());
   EXPECT_EQ(view.blocks().count(), 3U);
