@@ -41,11 +41,9 @@ def ratios_svg(ratios: dict[str, dict[str, float]], systems: list[str]) -> str:
     return "\n".join([*parts, "</svg>\n"])
 
 
-def _ticks(least: float, most: float, log: bool) -> list[float]:
-    if log:
-        return [2.0 ** power for power in range(int(math.floor(math.log2(least))),
-                                                int(math.ceil(math.log2(most))) + 1)]
-    step = 10 ** math.floor(math.log10(max(most, 1e-9)))
+def _marks(most: float) -> list[float]:
+    """From 0, round numbers, up to eight."""
+    step = 10 ** math.floor(math.log10(most))
     step = next(one for one in (step / 5, step / 2, step, step * 2) if most / one <= 8)
     return [step * number for number in range(int(most / step) + 1)]
 
@@ -69,11 +67,11 @@ def lines_svg(title: str, x_name: str, y_name: str, lines: dict[str, list[tuple[
              'font-family="sans-serif" font-size="11">',
              f'<rect width="{width}" height="{height + 110}" fill="white"/>',
              f'<text x="{LEFT}" y="18" font-size="13">{title} ({y_name})</text>']
-    for y in _ticks(0, most, False):
+    for y in _marks(most):
         parts.append(f'<line x1="{LEFT}" x2="{width}" y1="{level(y):.1f}" y2="{level(y):.1f}" '
                      f'stroke="#ddd"/><text x="{LEFT - 4}" y="{level(y) + 4:.1f}" '
                      f'text-anchor="end">{y:g}</text>')
-    for x in sorted({x for x, _ in every}) if log_x else _ticks(left, right, False):
+    for x in sorted({x for x, _ in every}) if log_x else _marks(right):
         parts.append(f'<text x="{place(x):.1f}" y="{TOP + height + 16}" '
                      f'text-anchor="middle">{x:g}</text>')
     parts.append(f'<text x="{width - 10}" y="{TOP + height + 34}" '
@@ -84,4 +82,14 @@ def lines_svg(title: str, x_name: str, y_name: str, lines: dict[str, list[tuple[
         parts += [f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>',
                   f'<text x="{LEFT + index % 4 * 100}" y="{34 + index // 4 * 14}" '
                   f'fill="{colour}">{name}</text>']
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def beside(plots: list[str]) -> str:
+    """Equal ones of lines_svg, from left to right."""
+    width, height = 460, 350
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width * len(plots)}" '
+             f'height="{height}">']
+    parts += [plot.replace("<svg ", f'<svg x="{width * index}" ', 1)
+              for index, plot in enumerate(plots)]
     return "\n".join([*parts, "</svg>\n"])

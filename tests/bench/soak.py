@@ -47,10 +47,12 @@ def load_on(files: list[Path], seconds: float) -> "subprocess.Popen[bytes]":
 
 def sampled(load: "subprocess.Popen[bytes]", pids: dict[str, int]) -> list[dict[str, float]]:
     begin = time.monotonic()
-    rows = []
+    rows: list[dict[str, float]] = []
     while True:
-        rows.append({"second": round(time.monotonic() - begin),
-                     **{name: round(resident_mib(pid), 1) for name, pid in pids.items()}})
+        row: dict[str, float] = {"second": round(time.monotonic() - begin)}
+        for name, pid in pids.items():
+            row[name] = round(resident_mib(pid), 1)
+        rows.append(row)
         try:
             if load.wait(INTERVAL_S) != 0:
                 raise SystemExit("fio has failed")

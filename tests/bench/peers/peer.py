@@ -31,7 +31,7 @@ def run(*command: str, **options: Any) -> str:
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)}: status {done.returncode}\n{done.stdout}"
                          f"{done.stderr}")
-    return done.stdout
+    return str(done.stdout)
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
