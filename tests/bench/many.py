@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Many disks, deep queues, large stores: what they cost, and whether anybody is left behind.
 
-    tests/bench/many.py [--minutes 10] [PART …]
+    tests/bench/many.py [PART …]
 
-Parts: fairness, depth, writers, neighbour, memory, store, growth.
+Parts: fairness, depth, writers, neighbour, memory, store (524,288 small files for some minutes).
 
 Prints figures; nothing is asserted. Wants an idle machine and the release build.
 """
@@ -20,12 +20,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
 # pylint: disable=wrong-import-position
 from cluster import Cluster  # noqa: E402
+from soak import resident_mib as resident_of  # noqa: E402
+from sparse_blocks import make_blocks  # noqa: E402
 
 MIB = 1 << 20
 BLOCK = 4 * MIB
@@ -46,9 +50,7 @@ def fill(file: Path) -> Path:
 
 
 def resident_mib(cluster: Cluster, daemon: str) -> float:
-    status = Path(f"/proc/{cluster.daemons()[daemon]['pid']}/status").read_text(encoding="ascii")
-    kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(kib) / 1024
+    return resident_of(int(cluster.daemons()[daemon]["pid"]))
 
 
 def fairness(cluster: Cluster) -> None:
@@ -136,45 +138,58 @@ def memory(cluster: Cluster) -> None:
         os.close(file)
 
 
+def seconds_to_start(cluster: Cluster, node: str) -> float:
+    """From the process's beginning to the line that says it is ready."""
+    cluster.kill(node)
+    cluster.start(node)
+    said = [line for line in (cluster.home(node) / "log").read_text(encoding="utf-8").splitlines()
+            if "event=ready" in line][-1]
+    stat = Path(f"/proc/{cluster.daemons()[node]['pid']}/stat").read_text(encoding="ascii")
+    began = int(stat.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    ready = datetime.fromisoformat(said.split()[0]).timestamp()
+    return ready - (time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)) - began
+
+
 def store(cluster: Cluster) -> None:
     """A node that holds 1 TiB of 4 MiB blocks, sparse: its start, and its memory."""
     file = cluster.create("filled", "1TiB", "n2")
     blocks = (1 << 40) // BLOCK
     with open(file, "r+b", buffering=0) as disk:
-        for block in range(blocks):
-            os.pwrite(disk.fileno(), b"b", block * BLOCK)
+        disk.write(b"first")
     cluster.kill("n2")
+    folder = next((cluster.home("n2") / "data" / "store" / "disks").iterdir())
+    make_blocks(folder, blocks, BLOCK)
+    print(f"an empty node's start: {seconds_to_start(cluster, 'n1'):.2f} s")
+    for caches in ("warm", "empty"):
+        if caches == "empty":
+            Path("/proc/sys/vm/drop_caches").write_text("3", encoding="ascii")
+        print(f"that of one with {blocks} blocks, caches {caches}: "
+              f"{seconds_to_start(cluster, 'n2'):.2f} s, {resident_mib(cluster, 'n2'):.0f} MiB",
+              flush=True)
+    read_all(file, blocks)
+    print(f"  every block read: {resident_mib(cluster, 'n2'):.0f} MiB", flush=True)
     begin = time.monotonic()
-    cluster.start("n2")
-    took = time.monotonic() - begin
-    with open(file, "rb", buffering=0) as disk:
-        assert os.pread(disk.fileno(), 1, (blocks - 1) * BLOCK) == b"b"
-    print(f"ukainode with {blocks} blocks: up after {took:.2f} s (devcluster's own part included), "
+    cluster.ctl("disk", "map", "filled")
+    cluster.ctl("disk", "info", "filled")
+    print(f"  disk map, disk info: {time.monotonic() - begin:.2f} s; "
           f"{resident_mib(cluster, 'n2'):.0f} MiB")
 
 
-def growth(cluster: Cluster, minutes: float) -> None:
-    """Resident memory under a mixed load, minute by minute."""
-    file = fill(cluster.create("grows", f"{SIZE_MIB}MiB", "n1,n2"))
-    load = subprocess.Popen(
-        ["fio", f"--filename={file}", "--direct=1", "--ioengine=libaio", "--time_based",
-         f"--runtime={minutes * 60:.0f}", "--output=/dev/null", "--name=small", "--rw=randrw",
-         "--bs=4k", "--iodepth=16", "--name=large", "--rw=randrw", "--bs=1m", "--iodepth=4"])
-    while load.poll() is None:
-        sizes = {daemon: resident_mib(cluster, daemon) for daemon in ("h1", "n1", "n2")}
-        print("MiB: " + ", ".join(f"{name} {size:.0f}" for name, size in sizes.items()), flush=True)
-        time.sleep(min(60.0, minutes * 6))
+def read_all(file: Path, blocks: int) -> None:
+    """A byte of each; damage would be an error."""
+    with open(file, "rb", buffering=0) as disk:
+        assert os.pread(disk.fileno(), 5, 0) == b"first"
+        for block in range(1, blocks):
+            assert os.pread(disk.fileno(), 1, block * BLOCK) == b"\0"
 
 
 def main(arguments: Optional[list[str]] = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*")
-    parser.add_argument("--minutes", type=float, default=10, help="of growth")
     options = parser.parse_args(arguments)
     parts: dict[str, Callable[[Cluster], None]] = {
         "fairness": fairness, "depth": depth, "writers": writers, "neighbour": neighbour,
-        "memory": memory, "store": store,
-        "growth": lambda cluster: growth(cluster, options.minutes)}
+        "memory": memory, "store": store}
     for name in options.parts or parts:
         folder = Path(tempfile.mkdtemp(prefix="ukai-many-", dir="/var/tmp"))
         cluster = Cluster(folder, "--nodes", "2", "--hosts", "1", "--plain")
