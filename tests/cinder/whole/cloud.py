@@ -59,7 +59,10 @@ class Guest:
     """Writes a number that grows to one place of an attached volume, which `digest` leaves out,
     as long as it is asked to; `end` says how it went."""
 
+    live: list["Guest"] = []
+
     def __init__(self, path: Path) -> None:
+        Guest.live.append(self)
         self._file = os.open(path, os.O_RDWR)
         self._stop = threading.Event()
         self._failure: OSError | None = None
@@ -86,7 +89,14 @@ class Guest:
             assert int.from_bytes(os.pread(self._file, 4096, NUMBER_AT), "little") == self.count
             assert self.count > 0
         finally:
-            os.close(self._file)
+            self.leave()
+
+    def leave(self) -> None:
+        """Whatever has happened."""
+        Guest.live.remove(self)
+        self._stop.set()
+        self._thread.join()
+        os.close(self._file)
 
 
 class Cloud:
@@ -97,7 +107,8 @@ class Cloud:
         self.cluster = cluster
         self.stack = stack
         self.api = Api(stack.ports["api"])
-        until(lambda: self.states() == {"up"}, "both back ends are up", 60)
+        until(lambda: self.states() == {"up"}, "both back ends are up", 90)
+        until(lambda: len(self.pools()) == 3, "the scheduler knows all pools", 90)
         types: dict[str, dict[str, str]] = {
             "both": {}, "near": {"ukai:sites": "dev/site1=1,dev/site2=1"},
             "spread": {"ukai:sites": "dev/site3=1,dev/site4=1"},
@@ -115,6 +126,11 @@ class Cloud:
         except Refused:
             return set()  # the API finds no service yet
         return set(found.values()) if len(found) == 2 else set()
+
+    def pools(self) -> dict[str, Any]:
+        """What the scheduler knows of each."""
+        pools = self.api.get("/scheduler-stats/get_pools?detail=1")["pools"]
+        return {pool["name"]: pool["capabilities"] for pool in pools}
 
     # -- disks
 
@@ -184,6 +200,8 @@ class Cloud:
 
     def empty(self) -> None:
         """Deletes all that a test has left, whatever its state."""
+        for guest in list(Guest.live):
+            guest.leave()
         for attachment in self.api.get("/attachments?all_tenants=1")["attachments"]:
             self.api.detach(attachment["id"])
         for snapshot in self.api.get("/snapshots?all_tenants=1")["snapshots"]:

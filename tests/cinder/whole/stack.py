@@ -88,7 +88,7 @@ class Stack:
             assert status is None, f"{name} ended with {status}:\n{self.log(name)[-3000:]}"
             return condition()
 
-        wait_until(ready, f"{name} serves", 60)
+        wait_until(ready, f"{name} serves", 120)
 
     # -- the parts
 

@@ -23,8 +23,7 @@ def may_write(path: Path) -> bool:
 
 
 def test_pools_are_the_sites_with_their_room(cloud: Cloud) -> None:
-    pools = cloud.api.get("/scheduler-stats/get_pools?detail=1")["pools"]
-    found = {pool["name"]: pool["capabilities"] for pool in pools}
+    found = cloud.pools()
     assert set(found) == {"cinder@both#dev", "cinder@far#dev/site3", "cinder@far#dev/site4"}
     node = cloud.cluster.json("node", "list")["nodes"][0]
     assert found["cinder@far#dev/site3"]["total_capacity_gb"] == round(
