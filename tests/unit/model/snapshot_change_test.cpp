@@ -64,7 +64,8 @@ TEST(SnapshotChange, orders_nothing_to_be_deleted_that_changes_go_to) {
 
 TEST(SnapshotChange, a_clone_lies_where_its_source_is_in_sync) {
   const auto source = disk();
-  const auto map = make_map({4 * block, block}, {.nodes = {NodeId("n1"), NodeId("n2")}});
+  const auto map =
+      make_map({4 * block, block}, {.nodes = {NodeId("n1"), NodeId("n2")}, .replicas = 2});
   pb::DiskRecord record;
   record.set_id(std::string(32, '2'));
   record.set_name("c");

@@ -188,7 +188,7 @@ TEST_F(NodeLog, members_are_known_by_name_not_by_place) {
 }
 
 TEST_F(NodeLog, keeps_generations_apart) {
-  fence(1, 1);
+  fence(1, 1, 0, Generation{2});
   write(1, "x");
   IoRequest request = write_of(1, "y");
   request.generation = Generation{2};

@@ -102,9 +102,12 @@ class NodeTest : public testing::Test {
     request.set_cluster_id("c");
     return request;
   }
-  /// Fences and remembers the session for what follows.
-  pb::FenceReply fence(std::uint64_t epoch, std::uint64_t session, std::uint64_t missing = 0) {
-    auto reply = node->fence(fence_request(epoch, session, missing));
+  /// Fences, telling of the generations up to `head`, and remembers the session for what follows.
+  pb::FenceReply fence(std::uint64_t epoch, std::uint64_t session, std::uint64_t missing = 0,
+                       Generation head = Generation{1}) {
+    auto request = fence_request(epoch, session, missing);
+    request.mutable_history()->set_head(raw(head));
+    auto reply = node->fence(request);
     EXPECT_TRUE(reply.ok()) << reply.error().what;
     epoch_ = epoch;
     session_ = session;

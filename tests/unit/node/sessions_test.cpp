@@ -271,11 +271,13 @@ TEST_F(Sessions, a_flush_that_ends_after_its_session_is_stale) {
 }
 
 TEST_F(Sessions, writes_to_a_frozen_generation_are_refused) {
-  fence(3, 1);
+  fence(3, 1, 0, Generation{2});
   IoRequest request = write_of(0, "two");
   request.generation = Generation{2};
   EXPECT_TRUE(send(request).ok);
   EXPECT_TRUE(failed(send(write_of(0, "one")), Code::stale));
+  request.generation = Generation{3};
+  EXPECT_TRUE(failed(send(request), Code::not_admitted)) << "nobody has told of it";
   auto again = fence_request(4, 1);
   again.set_generation(5);
   ASSERT_TRUE(node->fence(again).ok());
