@@ -108,19 +108,20 @@ def done(cluster: Cluster, *arguments: str) -> bool:
 
 def shrink(cluster: Cluster, name: str, size: str) -> None:
     """Handles that were closed a moment ago may be counted yet."""
-    wait_until(lambda: done(cluster, "disk", "resize", name, size, "--force"), f"{name} shrinks", 30)
+    wait_until(lambda: done(cluster, "disk", "resize", name, size, "--force"),
+               f"{name} shrinks", 30)
 
 
 def test_what_is_cut_off_is_gone_and_comes_back_as_zeros(shared: Cluster, name: str) -> None:
     disk = shared.create(name, "32MiB", "n1,n2,n3", "--stripe", "--replicas", "2")
     data = pattern(32 * MIB)
     write_at(disk, 0, data)
-    wait_until(lambda: shared.info(name)["used_bytes"] > 64 * MIB, "it takes its space", 30)
+    wait_until(lambda: bool(shared.info(name)["used_bytes"] > 64 * MIB), "it takes its space", 30)
     shrink(shared, name, "12MiB")
     for host in ("h1", "h2"):
         assert (shared.mount(host) / name).stat().st_size == 12 * MIB
     assert read_at(disk, 0, 32 * MIB) == data[:12 * MIB]
-    wait_until(lambda: shared.info(name)["used_bytes"] < 26 * MIB, "the space is back", 30)
+    wait_until(lambda: bool(shared.info(name)["used_bytes"] < 26 * MIB), "the space is back", 30)
     shared.ctl("disk", "resize", name, "32MiB")
     assert read_at(shared.mount("h2") / name, 0, 32 * MIB) == data[:12 * MIB] + bytes(20 * MIB)
     write_at(disk, 20 * MIB, data[:BLOCK])
