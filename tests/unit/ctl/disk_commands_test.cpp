@@ -360,7 +360,7 @@ TEST_F(DiskCommands, resize_shrinks_by_force_and_leaves_orders_to_delete) {
   const std::string id = disk("vm-1").record.id();
   EXPECT_EQ(done("disk resize vm-1 512M --force"), "");
   EXPECT_EQ(disk("vm-1").record.size(), 512U << 20);
-  EXPECT_THAT(done("disk map vm-1"), HasSubstr("0-127    128  n1:Y n2:Y\n"));
+  EXPECT_THAT(done("disk map vm-1"), HasSubstr("0-127     128  n1:Y n2:Y\n"));
   EXPECT_TRUE(
       sync_wait(catalog_->load_segment(*DiskId::parse(id), 1)).failed_with(Code::not_found));
   for (const char* node : {"n1", "n2"}) {
@@ -409,7 +409,7 @@ TEST_F(DiskCommands, info_shows_what_is_shared_and_what_is_not) {
     return Result<pb::DiskUsageReply>(reply);
   };
   EXPECT_THAT(done("disk info vm-1"),
-              HasSubstr("12 MiB on all nodes: 8.0 MiB exclusive, 4.0 MiB shared with other disks; "
+              HasSubstr("12 MiB on all nodes: 8 MiB exclusive, 4 MiB shared with other disks; "
                         "without n2\n"));
 }
 
