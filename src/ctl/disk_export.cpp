@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <memory>
 
-#include "base/text.h"
 #include "ctl/commands.h"
 #include "ctl/disk_access.h"
 #include "ctl/image_copy.h"
@@ -28,11 +27,11 @@ Error file_error(const std::string& what, const std::string& file, int error) {
   if (error == ENOENT || error == ENOTDIR) code = Code::not_found;
   if (error == EEXIST) code = Code::exists;
   if (error == ENOSPC || error == EDQUOT) code = Code::no_space;
-  return {code, fmt::format("cannot {} {}: {}", what, printable(file), std::strerror(error))};
+  return {code, fmt::format("cannot {} {}: {}", what, file, std::strerror(error))};
 }
 
 Error file_there(const std::string& file) {
-  return {Code::exists, fmt::format("{} exists already; --force replaces it", printable(file))};
+  return {Code::exists, fmt::format("{} exists already; --force replaces it", file)};
 }
 
 Result<> check_target(const std::string& file, bool force) {
@@ -42,7 +41,7 @@ Result<> check_target(const std::string& file, bool force) {
     return file_error("look at", file, errno);
   }
   if (!S_ISREG(status.st_mode)) {
-    return Error{Code::invalid, fmt::format("{} is there, and is no plain file", printable(file))};
+    return Error{Code::invalid, fmt::format("{} is there, and is no plain file", file)};
   }
   if (!force) return file_there(file);
   return {};

@@ -30,10 +30,10 @@ Result<> check_file(const std::string& file) {
   struct stat status {};
   if (::stat(file.c_str(), &status) != 0) {
     const Code code = errno == ENOENT || errno == ENOTDIR ? Code::not_found : Code::io;
-    return Error{code, fmt::format("cannot read {}: {}", printable(file), std::strerror(errno))};
+    return Error{code, fmt::format("cannot read {}: {}", file, std::strerror(errno))};
   }
   if (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode)) return {};
-  return Error{Code::invalid, fmt::format("{} is no file with an image", printable(file))};
+  return Error{Code::invalid, fmt::format("{} is no file with an image", file)};
 }
 
 Result<ImageInfo> look_at_image(Context& context, const DiskImportOptions& options) {
@@ -44,7 +44,7 @@ Result<ImageInfo> look_at_image(Context& context, const DiskImportOptions& optio
   auto info =
       inspect_image(absolute_path(options.file), options.format, context.environment().interrupted);
   if (!info) return info;
-  const std::string name = printable(options.file);
+  const std::string& name = options.file;
   if (auto known = check_image_format(info->format); !known) {
     return Error{Code::invalid, fmt::format("{} is an image of format {}: only raw and qcow2 can "
                                             "be imported",
@@ -55,7 +55,7 @@ Result<ImageInfo> look_at_image(Context& context, const DiskImportOptions& optio
     return Error{Code::refused,
                  fmt::format("{} has a part of its data in another file, {}: make one of both "
                              "first ('qemu-img convert')",
-                             name, printable(info->other_file))};
+                             name, info->other_file)};
   }
   if (info->size_bytes == 0) return Error{Code::invalid, fmt::format("{} is empty", name)};
   return info;

@@ -21,7 +21,7 @@ std::string last_line(std::string_view text) {
   while (text.ends_with('\n')) text.remove_suffix(1);
   const auto at = text.rfind('\n');
   if (at != std::string_view::npos) text.remove_prefix(at + 1);
-  return printable(text);
+  return std::string(text);
 }
 
 Result<ChildEnd> run_tool(const std::vector<std::string>& argv, const ChildWatch& watch) {

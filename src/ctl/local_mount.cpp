@@ -11,7 +11,6 @@
 #include <filesystem>
 #include <thread>
 
-#include "base/text.h"
 #include "base/unique_fd.h"
 #include "ctl/lookup.h"
 
@@ -59,7 +58,7 @@ bool serves(Context& context, const LocalMount& mount, const pb::DiskRecord& rec
 Error not_here(const MountWanted& wanted) {
   if (!wanted.folder.empty()) {
     return {Code::unreachable,
-            fmt::format("{} is not the mount of a running ukaid", printable(wanted.folder))};
+            fmt::format("{} is not the mount of a running ukaid", wanted.folder)};
   }
   if (!wanted.host.empty()) {
     return {Code::unreachable, fmt::format("the mount of host {} is not on this machine, or not "

@@ -286,10 +286,14 @@ Result<pb::HashReply> NodeCore::hash(const pb::HashRequest& request) {
 Result<pb::DiskUsageReply> NodeCore::disk_usage(const pb::DiskUsageRequest& request) {
   auto id = disk_id_of(request.disk_id());
   if (!id.ok()) return id.error();
-  const DiskRef disk = find(*id);
-  if (!disk) return Error{Code::not_found, "this node has no disk " + request.disk_id()};
   auto usage = store_.usage(*id);
   if (!usage.ok()) return usage.error();
+  pb::DiskUsageReply reply;
+  reply.set_allocated_bytes(usage->allocated_bytes);
+  reply.set_blocks(usage->blocks);
+  reply.set_shared_bytes(usage->shared_bytes);
+  const DiskRef disk = find(*id);
+  if (!disk) return reply;  // a clone that nobody has opened yet
   std::shared_lock pass(disk->gate);
   if (!disk->log_loaded) {
     pass.unlock();
@@ -298,10 +302,6 @@ Result<pb::DiskUsageReply> NodeCore::disk_usage(const pb::DiskUsageRequest& requ
     if (!loaded.ok()) return loaded.error();
   }
   const DirtyLog::Counts counts = disk->log.counts();
-  pb::DiskUsageReply reply;
-  reply.set_allocated_bytes(usage->allocated_bytes);
-  reply.set_blocks(usage->blocks);
-  reply.set_shared_bytes(usage->shared_bytes);
   reply.set_active_blocks(counts.active);
   reply.set_missed_blocks(counts.missed);
   return reply;

@@ -243,8 +243,10 @@ Result<BlockStore::Usage> DiskFolder::usage() {
   const std::lock_guard lock(usage_mutex_);
   const auto now = std::chrono::steady_clock::now();
   const std::uint64_t changes = changes_.load();
-  if (usage_cost_ && (changes == usage_changes_ ||
-                      (*usage_cost_ > usage_walk_free && now - usage_time_ < *usage_cost_ * 10)))
+  // Who shares files with others does not hear of it when those go.
+  const bool same = changes == usage_changes_ && usage_.shared_bytes == 0;
+  if (usage_cost_ &&
+      (same || (*usage_cost_ > usage_walk_free && now - usage_time_ < *usage_cost_ * 10)))
     return usage_;
   auto measured = measure();
   if (!measured.ok()) return measured.error();

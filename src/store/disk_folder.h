@@ -80,7 +80,7 @@ class DiskFolder {
   Result<> fork(BlockFile& file, const BlockFile& base, BlockFileIo& io, std::uint32_t offset_bytes,
                 const Payload& data);
   /// Links the file of a frozen version, under generation 1, into the folder of a clone.
-  Result<> link_into(const Folder& clone, const BlockKey& frozen) const;
+  Result<> link_into(const Folder& clone, const BlockKey& frozen);
   /// True when the open file is no longer what its name stands for.
   bool gone(const BlockFile& file) const;
   /// The next open() looks again.

@@ -157,7 +157,7 @@ Result<> DiskFolder::fork(BlockFile& file, const BlockFile& base, BlockFileIo& i
   return mark(folder_, file.key);
 }
 
-Result<> DiskFolder::link_into(const Folder& clone, const BlockKey& frozen) const {
+Result<> DiskFolder::link_into(const Folder& clone, const BlockKey& frozen) {
   BlockKey made = frozen;
   made.generation = Generation{1};
   const std::string from = OpenBlock::name(frozen);
@@ -165,6 +165,7 @@ Result<> DiskFolder::link_into(const Folder& clone, const BlockKey& frozen) cons
   if (::linkat(folder_.fd.get(), from.c_str(), clone.fd.get(), to.c_str(), 0) != 0 &&
       errno != ENOENT)  // damaged: it is marked, and missing in the clone as well
     return posix_error(errno, "cannot link " + clone.path_of(to));
+  ++changes_;  // what is shared is counted in another way
   return mark(clone, made);
 }
 

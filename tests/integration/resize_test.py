@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from cluster import Cluster, run, wait_until
+from cluster import Cluster, wait_until
 from files import MIB, background, pattern, read_at, write_at
 
 USAGE, BUSY, REFUSED = 2, 5, 8
@@ -65,7 +65,7 @@ def test_qemu_sees_growth_by_block_resize(shared: Cluster, name: str, tmp_path: 
     control = tmp_path / "qmp"
     command = ["qemu-system-x86_64", "-machine", "q35,accel=tcg", "-m", "64", "-nodefaults", "-S",
                "-display", "none", "-qmp", f"unix:{control},server=on,wait=off",
-               "-blockdev", f"driver=file,filename={disk},node-name=file,cache.direct=on,aio=native",
+               "-blockdev", f"driver=file,filename={disk},node-name=file,cache.direct=on",
                "-blockdev", "driver=raw,file=file,node-name=disk",
                "-device", "virtio-blk-pci,drive=disk,id=vda"]
     with background(command) as qemu:
@@ -102,22 +102,26 @@ def test_shrinking_is_for_closed_disks_and_the_sure(shared: Cluster, name: str) 
     shared.delete(name)
 
 
+def done(cluster: Cluster, *arguments: str) -> bool:
+    return bool(cluster.ukaictl(*arguments, status=None).returncode == 0)
+
+
 def shrink(cluster: Cluster, name: str, size: str) -> None:
     """Handles that were closed a moment ago may be counted yet."""
-    wait_until(lambda: cluster.ukaictl("disk", "resize", name, size, "--force",
-                                       status=None).returncode == 0, f"{name} shrinks", 30)
+    wait_until(lambda: done(cluster, "disk", "resize", name, size, "--force"),
+               f"{name} shrinks", 30)
 
 
 def test_what_is_cut_off_is_gone_and_comes_back_as_zeros(shared: Cluster, name: str) -> None:
     disk = shared.create(name, "32MiB", "n1,n2,n3", "--stripe", "--replicas", "2")
     data = pattern(32 * MIB)
     write_at(disk, 0, data)
-    wait_until(lambda: shared.info(name)["used_bytes"] > 64 * MIB, "it takes its space", 30)
+    wait_until(lambda: bool(shared.info(name)["used_bytes"] > 64 * MIB), "it takes its space", 30)
     shrink(shared, name, "12MiB")
     for host in ("h1", "h2"):
         assert (shared.mount(host) / name).stat().st_size == 12 * MIB
     assert read_at(disk, 0, 32 * MIB) == data[:12 * MIB]
-    wait_until(lambda: shared.info(name)["used_bytes"] < 26 * MIB, "the space is back", 30)
+    wait_until(lambda: bool(shared.info(name)["used_bytes"] < 26 * MIB), "the space is back", 30)
     shared.ctl("disk", "resize", name, "32MiB")
     assert read_at(shared.mount("h2") / name, 0, 32 * MIB) == data[:12 * MIB] + bytes(20 * MIB)
     write_at(disk, 20 * MIB, data[:BLOCK])
@@ -164,7 +168,7 @@ def test_a_node_that_was_down_cuts_off_what_it_has(own: Cluster, name: str) -> N
     one_line(own.ukaictl("--timeout", "1s", "disk", "resize", name, "16MiB", status=BUSY), "n2")
     assert disk.stat().st_size == 8 * MIB
     own.start("n2")
-    wait_until(lambda: own.ukaictl("disk", "resize", name, "16MiB", status=None).returncode == 0,
+    wait_until(lambda: done(own, "disk", "resize", name, "16MiB"),
                "n2 has deleted what was cut off", 60)
     write_at(disk, 12 * MIB, pattern(MIB, 3))
     own.wait_healthy(name)

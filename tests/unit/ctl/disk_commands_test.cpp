@@ -355,6 +355,64 @@ TEST_F(DiskCommands, resize_never_shrinks) {
   EXPECT_EQ(disk("vm-1").record.epoch(), 0U);  // nobody was disturbed
 }
 
+TEST_F(DiskCommands, resize_shrinks_by_force_and_leaves_orders_to_delete) {
+  done("disk create vm-1 --size 100G --location n1,n2");  // two segments
+  const std::string id = disk("vm-1").record.id();
+  EXPECT_EQ(done("disk resize vm-1 512M --force"), "");
+  EXPECT_EQ(disk("vm-1").record.size(), 512U << 20);
+  EXPECT_THAT(done("disk map vm-1"), HasSubstr("0-127     128  n1:Y n2:Y\n"));
+  EXPECT_TRUE(
+      sync_wait(catalog_->load_segment(*DiskId::parse(id), 1)).failed_with(Code::not_found));
+  for (const char* node : {"n1", "n2"}) {
+    auto orders = sync_wait(catalog_->trash_of(NodeId(node)));
+    ASSERT_TRUE(orders.ok() && orders->size() == 1) << node;
+    const pb::TrashRecord& order = orders->front().record;
+    EXPECT_EQ(order.disk_id(), id);
+    ASSERT_EQ(order.blocks_size(), 1);
+    EXPECT_EQ(order.blocks(0).begin(), 128U);
+    EXPECT_EQ(order.blocks(0).end(), 25'600U);
+    EXPECT_TRUE(order.released());
+  }
+  EXPECT_THAT(done("events"), HasSubstr("from 100 GiB to 512 MiB"));
+  // Nothing comes in the place of what is still there.
+  fails("disk resize vm-1 1G --timeout 100ms", 5,
+        "node n1 has still to delete what was cut off this disk; try again when it has");
+  for (const char* node : {"n1", "n2"}) {
+    auto orders = sync_wait(catalog_->trash_of(NodeId(node)));
+    EXPECT_TRUE(sync_wait(catalog_->remove_trash(NodeId(node), orders->front().key)).ok());
+  }
+  EXPECT_EQ(done("disk resize vm-1 100G"), "");
+  EXPECT_THAT(done("disk map vm-1"), HasSubstr("0-25599  25600  n1:Y n2:Y\n"));
+}
+
+TEST_F(DiskCommands, resize_does_not_shrink_what_a_host_has_open) {
+  add_host("h1");
+  make_disk();
+  calls_.on_disk_status = [&](const std::string&, const pb::DiskStatusRequest& request) {
+    pb::DiskStatusReply reply;
+    pb::DiskStatusInfo* info = reply.add_disks();
+    info->set_disk_id(request.disk_ids(0));
+    info->set_readers(1);
+    return Result<pb::DiskStatusReply>(reply);
+  };
+  fails("disk resize vm-1 512M --force", 5, "disk vm-1 is open on host h1");
+  EXPECT_EQ(disk("vm-1").record.size(), 1U << 30);
+}
+
+TEST_F(DiskCommands, info_shows_what_is_shared_and_what_is_not) {
+  make_disk();
+  calls_.on_disk_usage = [](const std::string& node, const pb::DiskUsageRequest&) {
+    if (node == "n2") return Result<pb::DiskUsageReply>(Error{Code::unreachable, "no answer"});
+    pb::DiskUsageReply reply;
+    reply.set_allocated_bytes(12 << 20);
+    reply.set_shared_bytes(4 << 20);
+    return Result<pb::DiskUsageReply>(reply);
+  };
+  EXPECT_THAT(done("disk info vm-1"),
+              HasSubstr("12 MiB on all nodes: 8 MiB exclusive, 4 MiB shared with other disks; "
+                        "without n2\n"));
+}
+
 TEST_F(DiskCommands, rename_moves_the_name) {
   make_disk();
   make_disk("vm-2");

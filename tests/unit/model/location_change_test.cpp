@@ -219,5 +219,75 @@ TEST(LocationChange, is_what_a_plain_model_says) {
   }
 }
 
+TEST(CutOff, keeps_the_map_of_what_stays_and_names_what_goes) {
+  pb::DiskRecord record = disk({"n1", "n2", "n3"});
+  lose(record, 1, 1);
+  const auto segments = map({"n1", "n2", "n3"}, true);
+  auto cut = cut_off(record, segments, 7 * block_bytes);
+  ASSERT_TRUE(cut.ok()) << cut.error().what;
+  EXPECT_EQ(cut->record.size(), 7U * block_bytes);
+  EXPECT_TRUE(cut->record.members(1).missing());
+  ASSERT_EQ(cut->segments.size(), 1U);
+  const Geometry smaller{7 * block_bytes, block_bytes};
+  EXPECT_TRUE(check_segment(cut->segments[0], smaller).ok());
+  for (std::uint64_t block = 0; block < 7; ++block) {
+    EXPECT_EQ(at(cut->segments[0], block), at(segments[0], block)) << block;
+  }
+  ASSERT_EQ(cut->taken_off.size(), 3U);  // also what a node has by mistake, or missed to delete
+  for (const auto& [node, ranges] : cut->taken_off) {
+    ASSERT_EQ(ranges.size(), 1U) << node.str();
+    EXPECT_EQ(raw(ranges[0].begin), 7U);
+    EXPECT_EQ(raw(ranges[0].end), 12U);
+  }
+}
+
+TEST(CutOff, lets_members_go_that_have_nothing_left) {
+  auto cut = cut_off(disk({"n1", "n2", "n3"}), map({"n1", "n2", "n3"}, true), 2 * block_bytes);
+  ASSERT_TRUE(cut.ok());
+  EXPECT_FALSE(cut->record.members(1).gone());
+  EXPECT_TRUE(cut->record.members(2).gone());
+  EXPECT_EQ(cut->taken_off.size(), 3U);
+}
+
+TEST(CutOff, counts_no_replica_that_is_cut_off) {
+  pb::DiskRecord record = disk({"n1"});
+  auto added = add_locations(record, map({"n1"}), {ids({"n2"}), all, NodeId()});
+  ASSERT_TRUE(added.ok());
+  EXPECT_EQ(added->record.pending_replicas(), block_count);
+  auto cut = cut_off(added->record, added->segments, 5 * block_bytes);
+  ASSERT_TRUE(cut.ok());
+  EXPECT_EQ(cut->record.pending_replicas(), 5U);
+}
+
+TEST(CutOff, forgets_whole_segments) {
+  const std::uint64_t many = 2 * limits::segment_blocks + 5;
+  const Geometry large{many * block_bytes, block_bytes};
+  pb::DiskRecord record = disk({"n1", "n2"});
+  record.set_size(large.size_bytes);
+  Placement placement;
+  placement.nodes = ids({"n1", "n2"});
+  auto cut = cut_off(record, make_map(large, *check_placement(placement)),
+                     limits::segment_blocks * block_bytes);
+  ASSERT_TRUE(cut.ok());
+  ASSERT_EQ(cut->segments.size(), 1U);
+  EXPECT_EQ(cut->segments[0].segment(), 0U);
+  const Geometry smaller{limits::segment_blocks * block_bytes, block_bytes};
+  EXPECT_TRUE(check_segment(cut->segments[0], smaller).ok());
+  ASSERT_EQ(cut->taken_off[NodeId("n1")].size(), 1U);
+  EXPECT_EQ(raw(cut->taken_off[NodeId("n1")][0].begin), limits::segment_blocks);
+  EXPECT_EQ(raw(cut->taken_off[NodeId("n1")][0].end), many);
+}
+
+TEST(CutOff, refuses_what_is_no_smaller_size) {
+  const auto segments = map({"n1"});
+  EXPECT_TRUE(cut_off(disk({"n1"}), segments, 12 * block_bytes).failed_with(Code::invalid));
+  EXPECT_TRUE(cut_off(disk({"n1"}), segments, 0).failed_with(Code::invalid));
+  EXPECT_TRUE(cut_off(disk({"n1"}), segments, 3 * block_bytes + 1).failed_with(Code::invalid));
+  pb::DiskRecord record = disk({"n1"});
+  record.add_snapshots()->set_size(6 * block_bytes);
+  EXPECT_TRUE(cut_off(record, segments, 5 * block_bytes).failed_with(Code::refused));
+  EXPECT_TRUE(cut_off(record, segments, 6 * block_bytes).ok());
+}
+
 }  // namespace
 }  // namespace ukai

@@ -118,6 +118,22 @@ TEST_P(Versions, make_a_disk_of_their_own_without_a_copy) {
   EXPECT_EQ(read(key_of(1, 2), 0, 4), "dddd");
 }
 
+TEST_P(Versions, that_are_shared_are_counted_once_and_only_while_somebody_shares_them) {
+  if (!GetParam()) return;  // memory is never shared
+  ASSERT_TRUE(store_->write(key_of(1), 0, payload_of(std::string(block_size, 'd'))).ok());
+  ASSERT_TRUE(store_->flush(disk_of(1)).ok());
+  const auto alone = *store_->usage(disk_of(1));
+  EXPECT_GE(alone.allocated_bytes, block_size);
+  EXPECT_EQ(alone.shared_bytes, 0U);
+  ASSERT_TRUE(store_->clone_disk(disk_of(1), {key_of(1)}, disk_of(2)).ok());
+  const auto both = *store_->usage(disk_of(1));
+  EXPECT_EQ(both.allocated_bytes, alone.allocated_bytes);
+  EXPECT_EQ(both.shared_bytes, alone.allocated_bytes);
+  EXPECT_EQ(both.own_bytes + store_->usage(disk_of(2))->own_bytes, alone.allocated_bytes);
+  ASSERT_TRUE(store_->delete_disk(disk_of(2)).ok());
+  EXPECT_EQ(store_->usage(disk_of(1))->shared_bytes, 0U);
+}
+
 TEST_P(Versions, take_no_foreign_block_for_theirs) {
   if (!GetParam()) GTEST_SKIP() << "of files";
   ASSERT_TRUE(store_->write(key_of(1, 1, 5), 0, payload_of("five")).ok());
