@@ -32,6 +32,7 @@ class AttachTestCase(UkaiCase):
         self.override_config("ukai_connection_type", "nfs", group=GROUP)
         shown = self.driver.initialize_connection(volume, {**H1, "mode": "ro"})
         self.assertEqual("nfs", shown["driver_volume_type"])
+        self.assertTrue(shown["mount_point_base"].endswith("/mnt"))  # os-brick needs one
         self.assertEqual(("/mnt/h1", "-o bind", "raw", "ro"),
                          tuple(shown["data"][key] for key in ("export", "options", "format",
                                                               "access_mode")))

@@ -57,6 +57,8 @@ class Stack:
     def down(self) -> None:
         for name in reversed(list(self.processes)):
             self.kill(name)
+        for mount in (self.folder / "state" / "mnt").glob("*"):  # os-brick leaves it
+            subprocess.run(["umount", "--lazy", str(mount)], capture_output=True)
         subprocess.run(["epmd", "-port", str(self.ports["epmd"]), "-kill"], capture_output=True)
 
     def start(self, name: str, *command: str, **environment: str) -> None:

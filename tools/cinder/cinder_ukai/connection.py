@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from oslo_config import cfg
 from oslo_log import log as logging
 
 from cinder import exception
@@ -56,9 +57,12 @@ def info(how: str, mount_point: str, file_name: str, access_mode: str) -> dict[s
     """connection_info for a file on the mount. `how` is the option ukai_connection_type."""
     path = os.path.join(mount_point, file_name)
     data: dict[str, Any] = {"name": file_name, "device_path": path, "access_mode": access_mode}
+    shown: dict[str, Any] = {"driver_volume_type": how, "data": data}
     if how == "nfs":
         data.update(export=mount_point, options="-o bind", format="raw")
-    return {"driver_volume_type": how, "data": data}
+        # Where os-brick mounts it for Cinder itself; Nova has a place of its own.
+        shown["mount_point_base"] = os.path.join(cfg.CONF.state_path, "mnt")
+    return shown
 
 
 class Grants:
