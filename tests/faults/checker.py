@@ -15,7 +15,7 @@ system. It obeys lines on standard input ("COMMAND ARGUMENT") and answers each w
                   `stale`: the error's name, or "" when it was accepted
   freeze NAME     a snapshot is about to be taken; and then:
   froze NAME      it has been
-  compare NAME FILE   FILE is that snapshot, or a clone of it: reads all of it, while the load goes on
+  compare NAME FILE   FILE is that snapshot, or a clone of it: reads all, while the load goes on
   power-lost      every replica lost its power: only what was flushed is owed
   quit
 """

@@ -155,7 +155,7 @@ class Ledger:
         """It has been: it can have nothing that is issued from now on."""
         with self._mutex:
             frozen = self._frozen[name]
-            frozen.most = array("Q", map(max, frozen.most, self._most))
+            frozen.most = array("Q", (max(pair) for pair in zip(frozen.most, self._most)))
 
     def returned_frozen(self, name: str, data: bytes) -> None:
         """All of the state. It never changes, and is one instant of the whole disk: it has what was

@@ -19,7 +19,7 @@ NewLoad = Callable[..., Load]
 SIZE = 32 * MIB
 DONE_BEFORE = 4
 SNAPSHOTS_MAX, CLONES_MAX = 5, 2
-SHORT_ROUNDS, LONG_ROUNDS = 6, 150
+SHORT_ROUNDS, LONG_ROUNDS = 6, 60
 TROUBLES = ("node", "host", "zookeeper")
 
 

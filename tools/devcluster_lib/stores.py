@@ -2,8 +2,8 @@
 """Where a node keeps its data, and how its power is cut.
 
 Each store is an ext4 or XFS of its own in a sparse file behind a loop device. To cut the power, the
-file system is shut down at once, without its journal being written (the GOINGDOWN ioctl), and mounted
-again: what nobody had flushed and the kernel had not written back by itself is gone, just as when
+file system is shut down at once, without its journal being written (the GOINGDOWN ioctl), and
+mounted again: what nobody had flushed and the kernel had not written back by itself is gone, just as when
 a machine loses its power. A plain folder cannot do this, since its unflushed pages belong to a
 kernel that goes on.
 """
