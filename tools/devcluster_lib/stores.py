@@ -3,9 +3,9 @@
 
 Each store is an ext4 or XFS of its own in a sparse file behind a loop device. To cut the power, the
 file system is shut down at once, without its journal being written (the GOINGDOWN ioctl), and
-mounted again: what nobody had flushed and the kernel had not written back by itself is gone, just as when
-a machine loses its power. A plain folder cannot do this, since its unflushed pages belong to a
-kernel that goes on.
+mounted again: what nobody had flushed and the kernel had not written back by itself is gone, just
+as when a machine loses its power. A plain folder cannot do this, since its unflushed pages belong
+to a kernel that goes on.
 """
 from __future__ import annotations
 
