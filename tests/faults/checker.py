@@ -13,6 +13,9 @@ system. It obeys lines on standard input ("COMMAND ARGUMENT") and answers each w
                   doubt, is read twice, and then nothing of it may appear any more
   stale           writes one unit through the file of before the last take-over; the answer has
                   `stale`: the error's name, or "" when it was accepted
+  freeze NAME     a snapshot is about to be taken; and then:
+  froze NAME      it has been
+  compare NAME FILE   FILE is that snapshot, or a clone of it: reads all, while the load goes on
   power-lost      every replica lost its power: only what was flushed is owed
   quit
 """
@@ -204,6 +207,12 @@ class Checker:
             self._take_over(argument)
         elif command == "stale":
             return {**self.report(), "stale": self._write_stale()}
+        elif command == "freeze":
+            self.ledger.freeze(argument)
+        elif command == "froze":
+            self.ledger.froze(argument)
+        elif command == "compare":
+            self._compare(*argument.split(" ", 1))
         elif command == "power-lost":
             self.ledger.lose_unflushed()
         elif command != "report":
@@ -239,6 +248,13 @@ class Checker:
         except OSError as error:
             return errno.errorcode.get(error.errno or 0, str(error))
         return ""
+
+    def _compare(self, name: str, file: str) -> None:
+        with open(file, "rb", buffering=0) as frozen:
+            parts = [frozen.read(CHECK_UNITS * UNIT)]
+            while parts[-1]:
+                parts.append(frozen.read(CHECK_UNITS * UNIT))
+        self.ledger.returned_frozen(name, b"".join(parts))
 
     def _read_all(self, settle: bool) -> None:
         buffer = mmap.mmap(-1, CHECK_UNITS * UNIT)

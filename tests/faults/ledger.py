@@ -7,10 +7,12 @@ largest (issued). A sector of zeros has number 0.
 """
 from __future__ import annotations
 
+import dataclasses
 import struct
 import threading
 import zlib
 from array import array
+from typing import Optional
 
 SECTOR = 512
 UNIT = 4096
@@ -45,6 +47,15 @@ def sequence_of(disk: int, sector: int, data: bytes) -> int:
     return int(sequence)
 
 
+@dataclasses.dataclass
+class Frozen:
+    """What each sector of a snapshot, or of a clone of it, may have; and what it had."""
+
+    least: "array[int]"
+    most: "array[int]"
+    seen: "Optional[array[int]]" = None
+
+
 class Ledger:
     """Kept in the checker's memory, so that no fault of the system reaches it.
 
@@ -62,6 +73,10 @@ class Ledger:
         self._flushed = array("Q", bytes(8 * units))
         self._era = 0
         self._settled = array("Q")
+        self._newest = 0  # issued
+        # By unit, in their order: (sequence, the newest one issued when it was acknowledged)
+        self._writes: list[list[tuple[int, int]]] = [[] for _ in range(units)]
+        self._frozen: dict[str, Frozen] = {}
 
     @property
     def era(self) -> int:
@@ -74,6 +89,7 @@ class Ledger:
             if era == self._era:
                 for sector in range(unit * SECTORS, (unit + 1) * SECTORS):
                     self._most[sector] = sequence
+                self._newest = max(self._newest, sequence)
 
     def acked(self, unit: int, sequence: int, era: int) -> None:
         with self._mutex:
@@ -81,6 +97,7 @@ class Ledger:
                 self._late_ack(unit, sequence)
                 return
             self._acked[unit] = sequence
+            self._writes[unit].append((sequence, self._newest))
             for sector in range(unit * SECTORS, (unit + 1) * SECTORS):
                 self._least[sector] = max(self._least[sector], sequence)
 
@@ -128,6 +145,46 @@ class Ledger:
     def settled(self) -> None:
         with self._mutex:
             self._settled = self._least[:]
+
+    def freeze(self, name: str) -> None:
+        """A state called so is about to be frozen: it must have what has been promised by now."""
+        with self._mutex:
+            self._frozen[name] = Frozen(self._least[:], self._most[:])
+
+    def froze(self, name: str) -> None:
+        """It has been: it can have nothing that is issued from now on."""
+        with self._mutex:
+            frozen = self._frozen[name]
+            frozen.most = array("Q", (max(pair) for pair in zip(frozen.most, self._most)))
+
+    def returned_frozen(self, name: str, data: bytes) -> None:
+        """All of the state. It never changes, and is one instant of the whole disk: it has what was
+        acknowledged before any write that it has was issued."""
+        with self._mutex:
+            frozen, seen = self._frozen[name], array("Q")
+            for sector in range(self.units * SECTORS):
+                at = sector * SECTOR
+                try:
+                    seen.append(sequence_of(self.disk, sector, data[at:at + SECTOR]))
+                except ValueError as error:
+                    self._violated(f"{name}: {error}")
+                    return
+                if not frozen.least[sector] <= seen[sector] <= frozen.most[sector]:
+                    self._violated(f"{name}: sector {sector}: {seen[sector]} is not within "
+                                   f"{frozen.least[sector]}..{frozen.most[sector]}")
+            if frozen.seen is not None and frozen.seen != seen:
+                self._violated(f"{name} has changed")
+            frozen.seen = seen
+            self._is_one_instant(name, seen)
+
+    def _is_one_instant(self, name: str, seen: "array[int]") -> None:
+        newest = max(seen)
+        for unit, writes in enumerate(self._writes):
+            has = min(seen[unit * SECTORS:(unit + 1) * SECTORS])
+            for sequence, issued in writes:
+                if has < sequence and issued < newest:
+                    self._violated(f"{name}: has {newest}, but of unit {unit} {has} instead of "
+                                   f"{sequence}, which was acknowledged before")
 
     def lose_unflushed(self) -> None:
         """Every replica lost its power: only what was flushed is still owed."""

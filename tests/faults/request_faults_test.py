@@ -2,7 +2,6 @@
 """Odd requests: of the guest (F26) and of strangers on the network (F32)."""
 from __future__ import annotations
 
-import ctypes
 import os
 import random
 import struct
@@ -12,14 +11,12 @@ from pathlib import Path
 from typing import Callable
 
 from cluster import Cluster
-from files import MIB, pattern, read_at, write_at
+from files import MIB, PUNCH_HOLE, ZERO_RANGE, fallocate, pattern, read_at, write_at
 from load import Load
 from oracles import replicas_are_equal, space_is_accounted_for
 from wire import PREFACE, call, hello, message, record, say
 
 NewLoad = Callable[..., Load]
-_LIBC = ctypes.CDLL(None, use_errno=True)
-KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 1, 2, 16
 REQUEST_MAX = 70_000
 LONG_OPERATIONS = 1_000_000
 SHORT_SECONDS = 8.0
@@ -28,11 +25,6 @@ NODE_METHODS = ("Fence", "DirtyList", "Clean", "SetMissing", "Pull", "Hash", "Di
 HOST_METHODS = ("ChangeDisk", "YieldLease", "DiskStatus", "ScrubDisk", "VerifyDisk")
 STRANGERS = 8  # at the same time
 EVIL = b"never to be written "
-
-
-def _fallocate(fd: int, mode: int, offset: int, size: int) -> None:
-    if _LIBC.fallocate(fd, mode, ctypes.c_int64(offset), ctypes.c_int64(size)) != 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 class Model:
@@ -58,7 +50,7 @@ class Model:
             assert os.pread(self.fd, size, self.begin + at) == self.data[at:at + size], (at, size)
         elif kind < 0.99:
             mode = PUNCH_HOLE if kind < 0.9 else ZERO_RANGE
-            _fallocate(self.fd, mode | KEEP_SIZE, self.begin + at, size)
+            fallocate(self.fd, mode, self.begin + at, size)
             self.data[at:at + size] = bytes(size)
         else:
             os.fsync(self.fd)

@@ -2,6 +2,7 @@
 """What tests do with disk files: patterns, checksums, file systems behind loop devices, fio."""
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
@@ -14,6 +15,8 @@ from typing import Any, Iterator
 from cluster import Cluster, run
 
 MIB = 1 << 20
+PUNCH_HOLE, ZERO_RANGE = 2, 16  # for fallocate()
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def pattern(size: int, seed: int = 1) -> bytes:
@@ -47,6 +50,12 @@ def read_at(path: Path, offset: int, size: int) -> bytes:
     return b"".join(parts)
 
 
+def fallocate(fd: int, mode: int, offset: int, size: int) -> None:
+    """The system call that Python lacks; the size of the file stays."""
+    if _LIBC.fallocate(fd, mode | 1, ctypes.c_int64(offset), ctypes.c_int64(size)) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
 def sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -61,22 +70,34 @@ def tree_sums(folder: Path) -> str:
                seconds=600, cwd=folder).stdout
 
 
-def block_files(cluster: Cluster, node: str) -> dict[str, str]:
-    """Block file -> checksum of its data up to the last byte that is not zero.
+def version_files(cluster: Cluster, node: str) -> dict[str, dict[int, dict[int, Path]]]:
+    """Disk id -> block -> generation -> the file that the node has for it."""
+    found: dict[str, dict[int, dict[int, Path]]] = {}
+    for path in (cluster.home(node) / "data" / "store" / "disks").glob("*/*/*"):
+        block, _, generation = path.name.partition(".")
+        if generation.isdigit():
+            versions = found.setdefault(path.parent.parent.name, {}).setdefault(int(block, 16), {})
+            versions[int(generation)] = path
+    return found
+
+
+def content_sum(path: Path) -> str:
+    """Checksum of a block file's data up to the last byte that is not zero; "" for zeros.
 
     Byte i of a block is byte i of its file. Behind the data is a trailer, which tells zeros that
     were written from zeros that were not; a block of zeros may have no file at all.
     """
-    disks = cluster.home(node) / "data" / "store" / "disks"
-    found = {}
-    for path in disks.glob("*/*/*"):
-        if path.suffix == ".is":
-            continue
-        data = path.read_bytes()
-        data = data[:data.rindex(b"UKAIBLK1")].rstrip(b"\0")
-        if data:
-            found[str(path.relative_to(disks))] = hashlib.sha256(data).hexdigest()
-    return found
+    data = path.read_bytes()
+    data = data[:data.rindex(b"UKAIBLK1")].rstrip(b"\0")
+    return hashlib.sha256(data).hexdigest() if data else ""
+
+
+def block_files(cluster: Cluster, node: str) -> dict[str, str]:
+    """Block file, below the disks' folder -> its content_sum(), where that is not zeros."""
+    sums = {"/".join(path.parts[-3:]): content_sum(path)
+            for blocks in version_files(cluster, node).values()
+            for versions in blocks.values() for path in versions.values()}
+    return {name: found for name, found in sums.items() if found}
 
 
 @contextmanager

@@ -54,4 +54,19 @@ def test_a_guest_does_not_notice_that_nodes_die(images: tuple[Path, Path], own: 
     assert outcome.passed, outcome.why()
     own.wait_healthy(name)
     own.verify(name)
-    own.delete(name)
+    boots_from_a_clone(images, own, name)
+
+
+def boots_from_a_clone(images: tuple[Path, Path], cluster: Cluster, name: str) -> None:
+    """Once, with the files that another guest had made; meanwhile the parent is deleted."""
+    clone = f"{name}-c"
+    cluster.ctl("clone", name, clone)
+    parent = threading.Timer(5, cluster.delete, [name])
+    parent.start()
+    outcome = guest.boot(images, cluster.mount() / clone, "native", 360)
+    parent.join()
+    assert outcome.passed, outcome.why()
+    assert "GUEST first boot" not in outcome.lines
+    cluster.ukaictl("disk", "info", name, status=3)
+    cluster.verify(clone)
+    cluster.delete(clone)

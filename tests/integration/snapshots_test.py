@@ -2,9 +2,11 @@
 """Snapshots, clones, rollback and diff, on real daemons."""
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Callable
 
 from cluster import Cluster, wait_until
@@ -171,3 +173,58 @@ def test_a_node_that_was_down_gives_the_space_back(new_cluster: Callable[..., Cl
         wait_until(lambda node=node: len(block_versions(cluster, node)) == 8,  # type: ignore
                    f"{node} has what two states need", 30)
     cluster.verify(name)
+
+
+def data_ranges(file: Path) -> list[tuple[int, int]]:
+    """What a backup program would read: the file without its holes."""
+    found, at = [], 0
+    with file.open("rb") as opened:
+        size = os.fstat(opened.fileno()).st_size
+        while at < size:
+            try:
+                begin = os.lseek(opened.fileno(), at, os.SEEK_DATA)
+            except OSError as error:
+                assert error.errno == errno.ENXIO, error
+                break
+            at = os.lseek(opened.fileno(), begin, os.SEEK_HOLE)
+            found.append((begin, at))
+    return found
+
+
+def test_a_backup_reads_a_snapshot_without_its_holes(own: Cluster, name: str) -> None:
+    """While the disk is in use, on both hosts."""
+    disk = own.create(name, "32MiB", "n1,n2")
+    with disk.open("r+b", buffering=0) as guest:
+        write_at(disk, 4 * MIB, pattern(MIB, 1))
+        write_at(disk, 20 * MIB, pattern(4 * MIB, 2))
+        own.ctl("snapshot", "create", f"{name}@s1")
+        os.pwrite(guest.fileno(), pattern(8 * MIB, 3), 0)  # not in the snapshot, nor its holes
+        for host in ("h1", "h2"):
+            file = own.mount(host) / f"{name}@s1"
+            assert data_ranges(file) == [(4 * MIB, 5 * MIB), (20 * MIB, 24 * MIB)]
+            assert read_at(file, 4 * MIB, MIB) == pattern(MIB, 1)
+            assert read_at(file, 20 * MIB, 4 * MIB) == pattern(4 * MIB, 2)
+    own.ctl("snapshot", "delete", f"{name}@s1")
+    own.delete(name)
+
+
+def test_snapshots_go_where_their_disk_goes(own: Cluster, name: str) -> None:
+    """Copied to a node that had nothing of it, and then to be read from there alone."""
+    disk = own.create(name, "16MiB", "n1,n2")
+    states = [pattern(16 * MIB, seed) for seed in range(3)]
+    for i, state in enumerate(states):
+        write_at(disk, 0, state[:(16 - 4 * i) * MIB])  # later ones share the rest
+        own.ctl("snapshot", "create", f"{name}@s{i}")
+    own.ctl("replicate", name, "--to", "n3")
+    own.ctl("location", "remove", name, "n1,n2")
+    wanted = bytearray()
+    for i, state in enumerate(states):
+        wanted[:(16 - 4 * i) * MIB] = state[:(16 - 4 * i) * MIB]
+        assert read_at(own.mount("h2") / f"{name}@s{i}", 0, 16 * MIB) == wanted, i
+    assert read_at(disk, 0, 16 * MIB) == wanted
+    assert len(block_versions(own, "n3")) == 4 + 3 + 2
+    wait_until(lambda: not block_versions(own, "n1") + block_versions(own, "n2"),
+               "the nodes that it left have nothing of it", 30)
+    for i in range(3):
+        own.ctl("snapshot", "delete", f"{name}@s{i}")
+    own.delete(name)

@@ -9,7 +9,7 @@ import signal
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Iterator, Optional, Union
 
 from . import configs, network
 from .errors import DevclusterError, UsageError
@@ -69,7 +69,7 @@ class Cluster:
     def store(self, daemon: Daemon) -> Optional[Store]:
         if not daemon.stores:
             return None
-        return Store(self.state.home(daemon), self.state.plain)
+        return Store(self.state.home(daemon), self.state.plain, self.state.store_fs)
 
     def up(self) -> None:
         """Starts what does not run yet: all of it at first, or what has died since."""
@@ -216,11 +216,11 @@ class Cluster:
         (self.state.folder / "env").write_text("".join(lines))
 
 
-def prepare(folder: Path, wanted: dict[str, Optional[int]]) -> Cluster:
+def prepare(folder: Path, wanted: dict[str, Union[None, int, str]]) -> Cluster:
     """The cluster of this folder: the saved one, or a new one of the wanted shape.
 
-    `wanted` has zookeepers, nodes, hosts, local, netns, plain; None means "as it is", else the
-    default.
+    `wanted` has zookeepers, nodes, hosts, local, netns, plain, store_fs; None means "as it is",
+    else the default.
     """
     saved = load(folder)
     if saved is not None:
@@ -237,7 +237,9 @@ def prepare(folder: Path, wanted: dict[str, Optional[int]]) -> Cluster:
         raise DevclusterError("devcluster needs root: it mounts file systems")
     default = {"zookeepers": 1, "nodes": 2, "hosts": 1}
     zookeepers, nodes, hosts = (
-        number if value is None else value
+        int(number if value is None else value)
         for number, value in ((default[key], wanted[key]) for key in default))
-    return Cluster(plan(folder, (zookeepers, nodes, hosts), bool(wanted["local"]),
-                        bool(wanted["netns"]), bool(wanted["plain"])))
+    state = plan(folder, (zookeepers, nodes, hosts), bool(wanted["local"]),
+                 bool(wanted["netns"]), bool(wanted["plain"]))
+    state.store_fs = str(wanted["store_fs"] or state.store_fs)
+    return Cluster(state)

@@ -8,12 +8,13 @@ import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import Optional
+from typing import Union
 
 from . import cluster as clusters
 from .cluster import Cluster
 from .errors import DevclusterError, UsageError
 from .state import must_load
+from .stores import FILE_SYSTEMS
 
 ON_ONE = {
     "kill": "end a daemon with SIGKILL",
@@ -59,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--netns", action="store_true", default=None,
                     help="each daemon in its own network namespace")
     up.add_argument("--plain", action="store_true", default=None,
-                    help="data in plain folders, not in an ext4 of its own: no power-cut")
+                    help="data in plain folders, not in a file system of its own: no power-cut")
+    up.add_argument("--store-fs", choices=FILE_SYSTEMS,
+                    help="the file system of the nodes' data (default ext4)")
     down = add("down", "end everything; the data stays for the next up")
     down.add_argument("--wipe", action="store_true", help="remove the folder as well")
     status = add("status", "show every daemon; 0 when all run")
@@ -102,9 +105,9 @@ def _on_one(cluster: Cluster, command: str, name: str) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.dir.absolute()
     if arguments.command == "up":
-        wanted: dict[str, Optional[int]] = {
+        wanted: dict[str, Union[None, int, str]] = {
             key: getattr(arguments, key)
-            for key in ("zookeepers", "nodes", "hosts", "local", "netns", "plain")}
+            for key in ("zookeepers", "nodes", "hosts", "local", "netns", "plain", "store_fs")}
         folder.mkdir(parents=True, exist_ok=True)
         folder = folder.resolve()
         with clusters.locked(folder):

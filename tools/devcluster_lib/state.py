@@ -39,6 +39,7 @@ class State:
     subnet: str  # "198.18.7" with netns, else ""
     daemons: dict[str, Daemon]
     zookeepers: int = 1
+    store_fs: str = "ext4"  # of the nodes' data, unless plain
 
     @property
     def tag(self) -> str:

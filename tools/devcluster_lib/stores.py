@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Where a node keeps its data, and how its power is cut.
 
-Each store is an ext4 of its own in a sparse file behind a loop device. To cut the power, the file
-system is shut down at once, without its journal being written (EXT4_IOC_SHUTDOWN), and mounted
-again: what nobody had flushed and the kernel had not written back by itself is gone, just as when
-a machine loses its power. A plain folder cannot do this, since its unflushed pages belong to a
-kernel that goes on.
+Each store is an ext4 or XFS of its own in a sparse file behind a loop device. To cut the power, the
+file system is shut down at once, without its journal being written (the GOINGDOWN ioctl), and
+mounted again: what nobody had flushed and the kernel had not written back by itself is gone, just
+as when a machine loses its power. A plain folder cannot do this, since its unflushed pages belong
+to a kernel that goes on.
 """
 from __future__ import annotations
 
@@ -21,8 +21,14 @@ from .errors import DevclusterError
 from .network import run, succeeds
 
 STORE_BYTES = 20 << 30  # sparse: it takes what is written
-EXT4_IOC_SHUTDOWN = 0x8004587D
-EXT4_GOING_FLAGS_NOLOGFLUSH = 2
+IOC_SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN is XFS_IOC_GOINGDOWN
+GOING_FLAGS_NOLOGFLUSH = 2
+# XFS with what nodes use to share versions of a block; mkfs.xfs makes it so unless told otherwise.
+FILE_SYSTEMS = {
+    "ext4": ["mkfs.ext4", "-q", "-F", "-m", "0",
+             "-E", "lazy_itable_init=1,lazy_journal_init=1"],
+    "xfs": ["mkfs.xfs", "-q", "-f", "-m", "reflink=1"],
+}
 
 
 def mounted_at(path: Path) -> str:
@@ -59,11 +65,12 @@ def release_loop_devices(mount_point: Path) -> None:
 class Store:
     """The data folder of one node."""
 
-    def __init__(self, home: Path, plain: bool) -> None:
+    def __init__(self, home: Path, plain: bool, kind: str) -> None:
         self.folder = home / "data"
         self.image = home / "store.img"
         self.boot_id = home / "boot_id"
         self.plain = plain
+        self.kind = kind
 
     def attach(self) -> None:
         """Makes it on first use; nothing happens when it is there already."""
@@ -73,7 +80,7 @@ class Store:
         if not self.plain and not mounted_at(self.folder):
             if not self.image.exists():
                 self._make_image()
-            run("mount", "-t", "ext4", "-o", "noatime", self._loop_device(), str(self.folder))
+            run("mount", "-t", self.kind, "-o", "noatime", self._loop_device(), str(self.folder))
         # Not the mount itself: its lost+found would make it a foreign folder. The node makes none
         # by itself, so that one whose disk is not mounted does not fill the machine's.
         (self.folder / "store").mkdir(exist_ok=True)
@@ -91,7 +98,7 @@ class Store:
         if mounted_at(self.folder):
             fd = os.open(self.folder, os.O_RDONLY)
             try:
-                fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", EXT4_GOING_FLAGS_NOLOGFLUSH))
+                fcntl.ioctl(fd, IOC_SHUTDOWN, struct.pack("I", GOING_FLAGS_NOLOGFLUSH))
             finally:
                 os.close(fd)
         self.detach()
@@ -105,8 +112,7 @@ class Store:
         temporary = self.image.with_suffix(".new")
         with temporary.open("wb") as image:
             image.truncate(STORE_BYTES)
-        run("mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1",
-            str(temporary))
+        run(*FILE_SYSTEMS[self.kind], str(temporary))
         temporary.replace(self.image)
 
     def _loop_device(self) -> str:
