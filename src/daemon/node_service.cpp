@@ -160,8 +160,8 @@ Task<Result<>> NodeService::register_at(ServiceAddresses addresses) {
   impl.record.set_store_id(impl.store->store_id());
   if (auto space = impl.store->space(); space.ok()) {
     impl.record.set_capacity_bytes(space->capacity_bytes);
+    impl.alive.set_free_bytes(space->free_bytes);
   }
-  co_await impl.measure();
 
   // 2. The first registration tells whether the id is ours at all.
   auto registered = co_await impl.register_now();
@@ -194,6 +194,9 @@ Task<Result<>> NodeService::Impl::register_now() {
 }
 
 Task<void> NodeService::Impl::keep_registered() {
+  // What the block files take is found by a look at each of them: seconds, when there are many and
+  // nothing is cached. Nobody waits for that.
+  co_await refresh();
   while (!stopping) {
     const std::uint64_t ticket = changed->ticket();
     Coordination& coordination = catalog.coordination();
