@@ -12,6 +12,7 @@
 #include "ukai/task.h"
 #include "ukai/types.h"
 #include "ukai_host.pb.h"
+#include "ukai_takeover.pb.h"
 
 namespace ukai {
 
@@ -58,6 +59,8 @@ class OpenDisk {
   /// QEMU's image lock on byte 101, "I write", was taken or let go through this handle. A handle
   /// that has let it go keeps nobody from taking the disk over (live migration). Never waits.
   virtual void note_write_lock(bool held) = 0;
+  /// What a process that takes the mount over needs to go on with the handle (resume).
+  virtual pb::OpenState state() const = 0;
 };
 
 /// The disks of this host, as the mount shows them and the control service changes them.
@@ -73,6 +76,9 @@ class HostDisks {
   /// busy: another host has it open for writing, and the record does not allow both; refused: this
   /// host is not allowed.
   virtual Task<Result<std::shared_ptr<OpenDisk>>> open(DiskName name, OpenMode mode) = 0;
+  /// The handle of an earlier process of this host. Takes no lease before it is needed, and is dead
+  /// if another host has been the writer since. not_found: the disk is gone.
+  virtual Task<Result<std::shared_ptr<OpenDisk>>> resume(pb::OpenState state) = 0;
   /// Sum over the nodes that are alive.
   virtual Task<Result<StoreSpace>> space() = 0;
 

@@ -21,6 +21,11 @@
 #include "rpc/registry_directory.h"
 
 namespace ukai {
+namespace {
+// Longer than a node's failure holds requests up; guests wait meanwhile.
+constexpr std::chrono::milliseconds drain_patience = std::chrono::seconds(5);
+}  // namespace
+
 /// In the order in which they are made; they go the other way round, after stop().
 struct HostDaemon::Impl {
   std::optional<StateFolder> state;
@@ -41,7 +46,9 @@ struct HostDaemon::Impl {
   std::unique_ptr<FuseSession> session;
   ServiceAddresses addresses;
 
-  Result<> start(const HostConfig& config, std::function<void()> unmounted);
+  Result<> start(const HostConfig& config, std::function<void()> unmounted, MountSource* source);
+  Result<> show(const HostConfig& config, std::function<void()> unmounted,
+                std::optional<Inherited> inherited, MountSource* source);
   Result<> find_cluster(const HostConfig& config);
   Result<> make_disks(const HostConfig& config);
   Result<> serve(const HostConfig& config);
@@ -51,26 +58,51 @@ struct HostDaemon::Impl {
   std::string cluster_id;
 };
 
-Result<> HostDaemon::Impl::start(const HostConfig& config, std::function<void()> unmounted) {
-  // 1. What is wrong on this machine is known before anybody else is asked.
+Result<> HostDaemon::Impl::start(const HostConfig& config, std::function<void()> unmounted,
+                                 MountSource* source) {
+  // 1. What takes time, while guests need not wait for it yet; then they do.
+  std::optional<Inherited> inherited;
+  if (source != nullptr) {
+    if (auto found = find_cluster(config); !found) return found;
+    auto taken = source->take();
+    if (!taken) return taken.error();
+    inherited = std::move(*taken);
+  }
+
+  // 2. What is wrong on this machine is known before anybody else is asked.
   auto folder = StateFolder::open(config.state_dir);
   if (!folder) return folder.error();
   state.emplace(std::move(*folder));
-  auto fit = fuse::prepare_mount_point(config.fuse.mount_point, config.fuse.allow_nonempty);
-  if (!fit) return fit.error();
+  if (source == nullptr) {
+    auto fit = fuse::prepare_mount_point(config.fuse.mount_point, config.fuse.allow_nonempty);
+    if (!fit) return fit.error();
+    if (auto found = find_cluster(config); !found) return found;
+  }
 
-  // 2. From the metadata to the disks; whoever finds us in the registry can reach us.
-  for (const auto step :
-       {&Impl::find_cluster, &Impl::make_disks, &Impl::serve, &Impl::register_all}) {
+  // 3. From the metadata to the disks; whoever finds us in the registry can reach us.
+  for (const auto step : {&Impl::make_disks, &Impl::serve, &Impl::register_all}) {
     if (auto done = (this->*step)(config); !done) return done;
   }
 
-  // 3. Nobody sees a disk before everything else works.
-  auto mounted = FuseSession::mount(config.fuse, *disks, transport.data, std::move(unmounted));
-  if (!mounted) return mounted.error();
-  session = std::move(*mounted);
+  // 4. Nobody sees a disk before everything else works.
+  if (auto shown = show(config, std::move(unmounted), std::move(inherited), source); !shown) {
+    return shown;
+  }
   disks->run_jobs();
   return Unit{};
+}
+
+Result<> HostDaemon::Impl::show(const HostConfig& config, std::function<void()> unmounted,
+                                std::optional<Inherited> inherited, MountSource* source) {
+  auto made = inherited
+                  ? FuseSession::adopt(config.fuse, *disks, transport.data, std::move(*inherited),
+                                       std::move(unmounted))
+                  : FuseSession::mount(config.fuse, *disks, transport.data, std::move(unmounted));
+  if (!made) return made.error();
+  session = std::move(*made);
+  if (source == nullptr) return Unit{};
+  if (auto kept = source->keep(); !kept) return kept;
+  return session->begin();
 }
 
 Result<> HostDaemon::Impl::find_cluster(const HostConfig& config) {
@@ -153,9 +185,10 @@ void HostDaemon::Impl::stop() {
 }
 
 Result<std::unique_ptr<HostDaemon>> HostDaemon::start(const HostConfig& config,
-                                                      std::function<void()> unmounted) {
+                                                      std::function<void()> unmounted,
+                                                      MountSource* source) {
   auto daemon = std::unique_ptr<HostDaemon>(new HostDaemon(std::make_unique<Impl>()));
-  auto started = daemon->impl_->start(config, std::move(unmounted));
+  auto started = daemon->impl_->start(config, std::move(unmounted), source);
   if (!started) return started.error();
   return daemon;
 }
@@ -163,6 +196,14 @@ Result<std::unique_ptr<HostDaemon>> HostDaemon::start(const HostConfig& config,
 HostDaemon::HostDaemon(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 HostDaemon::~HostDaemon() { impl_->stop(); }
+
+Result<Inherited> HostDaemon::give_up_mount() {
+  // Leases could not be given back.
+  if (impl_->coordination->session_state() != SessionState::connected) {
+    return Error{Code::unreachable, "the running ukaid has lost its metadata servers"};
+  }
+  return impl_->session->hand_over(drain_patience);
+}
 
 const std::string& HostDaemon::mount_point() const { return impl_->session->mount_point(); }
 

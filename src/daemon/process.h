@@ -19,6 +19,12 @@ std::uint64_t random_incarnation();
 /// Blocks until SIGTERM or SIGINT.
 void wait_for_stop();
 
+/// False: neither has come within `patience`.
+bool wait_for_stop(std::chrono::milliseconds patience);
+
+/// As the first; false: `descriptor` has become readable instead.
+bool wait_for_stop_or(int descriptor);
+
 /// Tells the kernel that memory for us must not wait for write-back that may end in us (a loop
 /// device on the mount, a local node). Needs CAP_SYS_RESOURCE; without it, nothing happens.
 void become_io_flusher();

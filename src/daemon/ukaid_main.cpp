@@ -8,6 +8,7 @@
 #include "base/version.h"
 #include "daemon/host_daemon.h"
 #include "daemon/process.h"
+#include "daemon/takeover.h"
 #include "rpc/channels.h"
 
 namespace ukai {
@@ -30,18 +31,55 @@ void stop_because_unmounted() {
   ::kill(::getpid(), SIGTERM);
 }
 
-int run(const HostConfig& config) {
-  become_io_flusher();
-  auto daemon = HostDaemon::start(config, stop_because_unmounted);
-  if (!daemon) return fail(daemon.error(), config.log);
-  const ServiceAddresses& addresses = (*daemon)->addresses();
+void log_ready(const HostConfig& config, const HostDaemon& daemon) {
+  const ServiceAddresses& addresses = daemon.addresses();
   log::info("event=ready host={} mount={} data={} control={} node={} version={}", config.id,
-            (*daemon)->mount_point(), addresses.data, addresses.control,
+            daemon.mount_point(), addresses.data, addresses.control,
             config.node ? config.node->id : "-", version_string);
-  wait_for_stop();
+}
+
+/// As long as no successor has begun to take the mount over; kept: a stop was asked for.
+HandOver serve_once(const HostConfig& config, std::unique_ptr<HostDaemon>& daemon) {
+  auto successors = SuccessorListener::open(config);
+  if (!successors) log::error("event=no_takeover reason=\"{}\"", successors.error().what);
+  log_ready(config, *daemon);
+  if (!successors) wait_for_stop();
+  while (successors.ok() && !wait_for_stop_or(successors->descriptor())) {
+    auto successor = successors->accept();
+    if (successor.ok()) {
+      const auto outcome = hand_over(std::move(*successor), config, stop_because_unmounted, daemon);
+      if (outcome != HandOver::kept) return outcome;
+    } else if (!successor.failed_with(Code::unreachable)) {  // it only looked who is here
+      log::warn("event=not_handed_over reason=\"{}\"", successor.error().what);
+    }
+  }
+  return HandOver::kept;
+}
+
+HandOver serve(const HostConfig& config, std::unique_ptr<HostDaemon>& daemon) {
+  for (;;) {
+    const auto outcome = serve_once(config, daemon);
+    if (outcome != HandOver::resumed) return outcome;
+  }
+}
+
+int run(const HostConfig& config, bool takeover) {
+  become_io_flusher();
+  std::unique_ptr<Predecessor> predecessor;
+  if (takeover) {
+    auto found = Predecessor::find(config);
+    if (!found) return fail(found.error(), config.log);
+    predecessor = std::move(*found);
+  }
+  auto started = HostDaemon::start(config, stop_because_unmounted, predecessor.get());
+  if (!started) return fail(started.error(), config.log);
+  predecessor.reset();
+  std::unique_ptr<HostDaemon> daemon = std::move(*started);
+  const HandOver outcome = serve(config, daemon);
+  if (outcome != HandOver::kept) return outcome == HandOver::gone ? 0 : 1;
   log::info("event=stopping host={}", config.id);
   leave_at_the_latest_after(host_stop_patience, "ukaid");
-  daemon->reset();
+  daemon.reset();
   log::info("event=stopped host={}", config.id);
   return 0;
 }
@@ -53,9 +91,12 @@ int main_of_ukaid(int argc, char** argv) {
   std::string path;
   bool check = false;
   bool foreground = true;
+  bool takeover = false;
   app.add_option("--config", path, "configuration file (TOML)")->required();
   app.add_flag("--check", check, "check the configuration file and exit");
   app.add_flag("--foreground", foreground, "do not leave the terminal (always so)");
+  app.add_flag("--takeover", takeover,
+               "go on with the mount of the ukaid that runs with this configuration, which ends");
   app.set_version_flag("--version", "ukaid " + std::string(version_string));
   try {
     app.parse(argc, argv);
@@ -69,7 +110,7 @@ int main_of_ukaid(int argc, char** argv) {
   if (!config) return fail(config.error(), {});
   if (check) return 0;
   if (auto opened = log::open(config->log); !opened) return fail(opened.error(), {});
-  return run(*config);
+  return run(*config, takeover);
 }
 
 }  // namespace

@@ -55,6 +55,10 @@ class AttachedDisk : public std::enable_shared_from_this<AttachedDisk> {
   void not_opened(OpenMode mode);
   std::shared_ptr<Writer> opened(OpenMode mode, bool granted);
   void closed(const std::shared_ptr<Writer>& writer);
+  /// What resumed() needs, in a later process. (resume.cpp)
+  pb::OpenState state_of(const std::shared_ptr<Writer>& writer);
+  /// As opening() and opened(), for a handle of an earlier process.
+  std::shared_ptr<Writer> resumed(const pb::OpenState& state);
   /// Another host has the lease, and may hand it over to this one if `record` is in force.
   Task<bool> may_wait(pb::DiskRecord record);
   /// As OpenDisk::note_write_lock.
@@ -154,6 +158,7 @@ class DiskHandle final : public OpenDisk {
   Task<Result<>> zero(ByteRange range) override;
   Task<Result<std::uint64_t>> seek(std::uint64_t offset_bytes, bool data) override;
   void note_write_lock(bool held) override;
+  pb::OpenState state() const override;
 
  private:
   Task<Result<std::shared_ptr<Disk>>> for_change(TimePoint deadline);

@@ -77,6 +77,12 @@ void DiskHandle::note_write_lock(bool held) {
   if (writer_) disk_->note_write_lock(writer_, held);
 }
 
+pb::OpenState DiskHandle::state() const {
+  pb::OpenState out = disk_->state_of(writer_);
+  if (snapshot_) *out.mutable_snapshot() = *snapshot_;
+  return out;
+}
+
 Task<Result<>> DiskHandle::write(std::uint64_t offset_bytes, Payload data) {
   const ByteRange range{offset_bytes, offset_bytes + data.size()};
   const TimePoint deadline = services_.scheduler.now() + options_.io_wait;

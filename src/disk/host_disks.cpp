@@ -43,6 +43,7 @@ class RealHostDisks final : public HostDisks, private JobHost {
   }
   Task<Result<DiskAttributes>> stat(DiskName name) override;
   Task<Result<std::shared_ptr<OpenDisk>>> open(DiskName name, OpenMode mode) override;
+  Task<Result<std::shared_ptr<OpenDisk>>> resume(pb::OpenState state) override;
   Task<Result<StoreSpace>> space() override { return usage_.space(); }
 
   Task<Result<pb::ChangeDiskReply>> change_disk(pb::ChangeDiskRequest request) override;
@@ -251,6 +252,17 @@ Task<Result<std::shared_ptr<OpenDisk>>> RealHostDisks::open(DiskName name, OpenM
   const bool waits = co_await attached->may_wait(record);
   if (!waits) co_return handle;
   co_return co_await open_handle(attached, mode, std::nullopt);
+}
+
+Task<Result<std::shared_ptr<OpenDisk>>> RealHostDisks::resume(pb::OpenState state) {
+  auto attached = co_await attach_by_id(state.disk_id());
+  if (!attached) co_return attached.error();
+  std::optional<pb::Snapshot> snapshot;
+  if (state.has_snapshot()) snapshot = state.snapshot();
+  std::shared_ptr<OpenDisk> handle =
+      std::make_shared<DiskHandle>(*attached, (*attached)->resumed(state), disk_services(),
+                                   options_, services_.peers, std::move(snapshot));
+  co_return handle;
 }
 
 /// The disk under a grant that stays as long as nobody else wants it.

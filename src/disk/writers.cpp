@@ -12,6 +12,12 @@ std::shared_ptr<Writer> Writers::open(bool granted) {
   return writer;
 }
 
+std::shared_ptr<Writer> Writers::resume(const Writer& was) {
+  auto writer = std::make_shared<Writer>(was);
+  if (!writer->dead) alive_.insert(writer);
+  return writer;
+}
+
 void Writers::close(Writer& writer) {
   writer.closed = true;
   std::erase_if(alive_, [&](const auto& one) { return one.get() == &writer; });

@@ -26,6 +26,8 @@ class Writers {
  public:
   /// `granted`: the open has taken the lease. shared: a request for the lease outlives its handle.
   std::shared_ptr<Writer> open(bool granted);
+  /// One of an earlier process, as it was.
+  std::shared_ptr<Writer> resume(const Writer& was);
   void close(Writer& writer);
   /// QEMU's write lock was taken or let go.
   static void lock(Writer& writer, bool held);

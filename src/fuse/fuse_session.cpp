@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/fuse.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 #include <latch>
 #include <mutex>
 #include <vector>
@@ -17,6 +19,7 @@
 #include "base/log.h"
 #include "fuse/mount.h"
 #include "fuse/mount_point.h"
+#include "fuse/mount_state.h"
 #include "ukai/limits.h"
 
 namespace ukai {
@@ -24,6 +27,8 @@ namespace {
 
 // Then sockets have their turn.
 constexpr int requests_a_turn = 32;
+// The kernel counts its requests from 2 on, by two.
+constexpr std::uint64_t never_used = std::uint64_t{1} << 62;
 
 /// libfuse explains failures by printing only.
 void on_libfuse_log(fuse_log_level, const char* format, va_list arguments) {
@@ -33,7 +38,8 @@ void on_libfuse_log(fuse_log_level, const char* format, va_list arguments) {
 }
 
 void on_init(void* data, fuse_conn_info* connection) {
-  const auto& options = static_cast<fuse::Mount*>(data)->options;
+  auto& mount = *static_cast<fuse::Mount*>(data);
+  const auto& options = mount.options;
   connection->max_write = limits::io_bytes_max;
   connection->max_readahead = limits::io_bytes_max;
   connection->max_background = options.max_background;
@@ -49,6 +55,9 @@ void on_init(void* data, fuse_conn_info* connection) {
   connection->want &= ~unwanted;
   connection->want |=
       connection->capable & (FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS);
+  // The kernel goes by what the first process answered.
+  if (mount.terms.want) connection->want = *mount.terms.want;
+  mount.terms.want = connection->want;
 }
 
 fuse_lowlevel_ops make_operations() {
@@ -69,14 +78,23 @@ struct FuseSession::Impl {
   /// One reactor's part in the session.
   class Channel;
 
-  Impl(FuseOptions options, HostDisks& disks) : shared(std::move(options), disks) {}
+  Impl(FuseOptions options, HostDisks& disks, Reactor& given)
+      : shared(std::move(options), disks), first(given) {}
+  ~Impl() {
+    if (session != nullptr) fuse_session_destroy(session);
+  }
 
-  Result<> start_receiving(Reactor& first);
+  Result<> make_session(UniqueFd device);
+  Result<> greet_again(std::string init_request);
+
+  Result<> start_receiving();
   void stop_receiving();
   void on_ended();
 
   fuse::Mount shared;
+  Reactor& first;
   std::string path;
+  bool ours = false;  ///< the mount goes with this session
   std::function<void()> ended;
   fuse_session* session = nullptr;
   std::vector<std::unique_ptr<Reactor>> more_reactors;
@@ -86,6 +104,18 @@ struct FuseSession::Impl {
   std::mutex unmount_mutex;
   bool unmounted = false;  // guarded by unmount_mutex
 };
+
+namespace {
+/// The kernel's first request says what it can do.
+void note_init(fuse::KernelTerms& terms, const fuse_buf& received) {
+  fuse_in_header header{};
+  if (received.size < sizeof header) return;
+  std::memcpy(&header, received.mem, sizeof header);
+  if (header.opcode != FUSE_INIT) return;
+  terms.init_request.assign(static_cast<const char*>(received.mem), received.size);
+  terms.greeted = true;
+}
+}  // namespace
 
 class FuseSession::Impl::Channel final : public Reactor::Source {
  public:
@@ -110,6 +140,7 @@ void FuseSession::Impl::Channel::ready(std::uint32_t /*events*/) {
     if (got == -EINTR) continue;
     if (got == -EAGAIN) return;
     if (got <= 0) return impl_.on_ended();
+    if (!impl_.shared.terms.greeted) note_init(impl_.shared.terms, received);
     fuse_session_process_buf(kernel, &received);
     // A single request is on its way before we look for another.
     if (i == 0) reactor_.end_turn();
@@ -121,12 +152,14 @@ void FuseSession::Impl::on_ended() {
   if (!stopping && !ended_told.exchange(true) && ended) ended();
 }
 
-Result<> FuseSession::Impl::start_receiving(Reactor& first) {
+Result<> FuseSession::Impl::start_receiving() {
   const int device = fuse_session_fd(session);
   const int flags = ::fcntl(device, F_GETFL);
   if (flags < 0 || ::fcntl(device, F_SETFL, flags | O_NONBLOCK) != 0) {
     return Error{Code::io, "the FUSE device cannot be polled"};
   }
+  fuse_session_reset(session);
+  stopping = false;
   receiving = {&first};
   while (receiving.size() < shared.options.threads) {
     more_reactors.push_back(std::make_unique<Reactor>("ukai-fuse"));
@@ -159,37 +192,113 @@ FuseSession::FuseSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 const std::string& FuseSession::mount_point() const { return impl_->path; }
 
+/// libfuse serves a device that it has not mounted: it would unmount whatever lies on the path at
+/// the end.
+Result<> FuseSession::Impl::make_session(UniqueFd device) {
+  static std::once_flag once;
+  std::call_once(once, [] { fuse_set_log_func(on_libfuse_log); });
+  const auto operations = make_operations();
+  fuse_args arguments = FUSE_ARGS_INIT(0, nullptr);
+  fuse_opt_add_arg(&arguments, "ukaid");
+  session = fuse_session_new(&arguments, &operations, sizeof operations, &shared);
+  fuse_opt_free_args(&arguments);
+  const std::string mounted = fmt::format("/dev/fd/{}", device.get());
+  if (session == nullptr || fuse_session_mount(session, mounted.c_str()) != 0) {
+    return Error{Code::invalid, fmt::format("libfuse refuses to serve {}", path)};
+  }
+  static_cast<void>(device.release());  // the session closes it
+  return Unit{};
+}
+
+/// libfuse wants to be greeted by the kernel, which has done so long ago. So it gets that greeting
+/// again, under a number that the kernel has never used: it refuses the answer, and libfuse takes
+/// that for a request that was interrupted.
+Result<> FuseSession::Impl::greet_again(std::string init_request) {
+  fuse_in_header header{};
+  const Error bad{Code::invalid, "no FUSE_INIT was handed over"};
+  if (init_request.size() < sizeof header) return bad;
+  std::memcpy(&header, init_request.data(), sizeof header);
+  if (header.opcode != FUSE_INIT || header.len != init_request.size()) return bad;
+  shared.terms.init_request = init_request;
+  shared.terms.greeted = true;
+  header.unique = never_used;
+  std::memcpy(init_request.data(), &header, sizeof header);
+  fuse_buf request{};
+  request.mem = init_request.data();
+  request.size = init_request.size();
+  fuse_session_process_buf(session, &request);
+  return Unit{};
+}
+
 Result<std::unique_ptr<FuseSession>> FuseSession::mount(FuseOptions options, HostDisks& disks,
                                                         Reactor& reactor,
                                                         std::function<void()> ended) {
   auto path = fuse::prepare_mount_point(options.mount_point, options.allow_nonempty);
   if (!path) return path.error();
-  static std::once_flag once;
-  std::call_once(once, [] { fuse_set_log_func(on_libfuse_log); });
-  auto impl = std::make_unique<Impl>(std::move(options), disks);
+  auto impl = std::make_unique<Impl>(std::move(options), disks, reactor);
   impl->path = *path;
   impl->ended = std::move(ended);
-  const auto device = fuse::mount_device(*path, impl->shared.options);
+  auto device = fuse::mount_device(*path, impl->shared.options);
   if (!device) return device.error();
-  const auto operations = make_operations();
-  fuse_args arguments = FUSE_ARGS_INIT(0, nullptr);
-  fuse_opt_add_arg(&arguments, "ukaid");
-  impl->session = fuse_session_new(&arguments, &operations, sizeof operations, &impl->shared);
-  fuse_opt_free_args(&arguments);
-  // libfuse would mount by itself, and at the end unmount whatever lies on the path by then.
-  const std::string mounted = fmt::format("/dev/fd/{}", *device);
-  if (impl->session == nullptr || fuse_session_mount(impl->session, mounted.c_str()) != 0) {
-    if (impl->session != nullptr) fuse_session_destroy(impl->session);
+  auto made = impl->make_session(UniqueFd(*device));
+  if (made.ok()) made = impl->start_receiving();
+  if (!made.ok()) {
     (void)fuse::take_mount_away(*path);
-    ::close(*device);
-    return Error{Code::invalid, fmt::format("libfuse refuses to serve {}", *path)};
+    return made.error();
   }
-  if (auto started = impl->start_receiving(reactor); !started) {
-    (void)fuse::take_mount_away(*path);
-    fuse_session_destroy(impl->session);
-    return started.error();
-  }
+  impl->ours = true;
   return std::unique_ptr<FuseSession>(new FuseSession(std::move(impl)));
+}
+
+Result<std::unique_ptr<FuseSession>> FuseSession::adopt(FuseOptions options, HostDisks& disks,
+                                                        Reactor& reactor, Inherited from,
+                                                        std::function<void()> ended) {
+  auto impl = std::make_unique<Impl>(std::move(options), disks, reactor);
+  impl->path = from.state.path();
+  impl->ended = std::move(ended);
+  impl->shared.terms.want = from.state.want();
+  auto made = impl->make_session(std::move(from.device));
+  if (made.ok()) made = impl->greet_again(from.state.init_request());
+  if (made.ok()) made = sync_wait(fuse::restore(impl->shared, std::move(from.state)));
+  if (!made.ok()) return made.error();
+  return std::unique_ptr<FuseSession>(new FuseSession(std::move(impl)));
+}
+
+Result<> FuseSession::begin() {
+  auto started = impl_->start_receiving();
+  impl_->ours = started.ok();
+  return started;
+}
+
+Result<Inherited> FuseSession::hand_over(std::chrono::milliseconds patience) {
+  std::lock_guard lock(impl_->unmount_mutex);
+  fuse::Mount& shared = impl_->shared;
+  if (impl_->unmounted || impl_->ended_told || !shared.terms.greeted) {
+    return Error{Code::busy, "the mount is not served"};
+  }
+  impl_->stop_receiving();
+  Result<> fit;
+  if (!shared.in_flight.wait_none(patience)) {
+    fit = Error{Code::busy, fmt::format("requests of guests are still under way after {} s",
+                                        patience.count() / 1000)};
+  }
+  if (fit.ok()) fit = sync_wait(fuse::flush_all(shared));
+  Inherited out;
+  out.device.reset(::fcntl(fuse_session_fd(impl_->session), F_DUPFD_CLOEXEC, 3));
+  if (fit.ok() && !out.device.valid()) fit = Error{Code::io, "the FUSE device cannot be passed on"};
+  if (!fit.ok()) {
+    if (auto started = impl_->start_receiving(); !started) return started.error();
+    return fit.error();
+  }
+  out.state.set_path(impl_->path);
+  out.state.set_init_request(shared.terms.init_request);
+  out.state.set_want(shared.terms.want.value_or(0));
+  fuse::save(shared, out.state);
+  impl_->ours = false;
+  impl_->unmounted = true;
+  shared.handles.clear();
+  shared.folders.clear();
+  return out;
 }
 
 void FuseSession::unmount() {
@@ -197,7 +306,7 @@ void FuseSession::unmount() {
   if (impl_->unmounted) return;
   impl_->unmounted = true;
   // Once somebody else has unmounted it, the path is theirs.
-  if (!impl_->ended_told.exchange(true) || fuse::is_dead_mount(impl_->path)) {
+  if (impl_->ours && (!impl_->ended_told.exchange(true) || fuse::is_dead_mount(impl_->path))) {
     // The receiving threads still answer what the kernel asks while it unmounts.
     const auto away = fuse::take_mount_away(impl_->path);
     if (!away) log::warn("event=unmount_failed reason='{}'", away.error().what);
@@ -210,7 +319,6 @@ void FuseSession::unmount() {
 FuseSession::~FuseSession() {
   unmount();
   impl_->shared.in_flight.wait_none();
-  fuse_session_destroy(impl_->session);
 }
 
 }  // namespace ukai

@@ -70,6 +70,33 @@ bool Inode::was_told_size(std::uint64_t size_bytes) const {
   return sizes_told_.contains(size_bytes);
 }
 
+void Inode::save(pb::InodeState& out) const {
+  std::lock_guard lock(mutex_);
+  out.set_number(number);
+  out.set_disk_id(disk.to_string());
+  out.set_name(name_.str());
+  if (changes_.uid) out.set_uid(*changes_.uid);
+  if (changes_.gid) out.set_gid(*changes_.gid);
+  if (changes_.mode) out.set_mode(*changes_.mode);
+  if (changes_.accessed) out.set_accessed(*changes_.accessed);
+  if (changes_.modified) out.set_modified(*changes_.modified);
+  out.set_changed(changed_);
+  out.set_written(written_);
+  for (const std::uint64_t size : sizes_told_) out.add_sizes_told(size);
+}
+
+void Inode::restore(const pb::InodeState& state) {
+  std::lock_guard lock(mutex_);
+  if (state.has_uid()) changes_.uid = state.uid();
+  if (state.has_gid()) changes_.gid = state.gid();
+  if (state.has_mode()) changes_.mode = state.mode();
+  if (state.has_accessed()) changes_.accessed = state.accessed();
+  if (state.has_modified()) changes_.modified = state.modified();
+  changed_ = state.changed();
+  written_ = state.written();
+  sizes_told_ = {state.sizes_told().begin(), state.sizes_told().end()};
+}
+
 InodeTable::InodeTable() : root_(std::make_shared<Inode>(root_number, DiskId(), DiskName())) {
   root_->written();  // the folder is as old as the mount
 }
@@ -100,6 +127,34 @@ std::shared_ptr<Inode> InodeTable::find(std::uint64_t number) const {
   std::lock_guard lock(mutex_);
   const auto found = inodes_.find(number);
   return found == inodes_.end() ? nullptr : found->second;
+}
+
+std::vector<std::shared_ptr<Inode>> InodeTable::all() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Inode>> out{root_};
+  for (const auto& [number, inode] : inodes_) out.push_back(inode);
+  return out;
+}
+
+std::uint64_t InodeTable::lookups(const Inode& inode) const {
+  std::lock_guard lock(mutex_);
+  return inode.lookups_;
+}
+
+Result<std::shared_ptr<Inode>> InodeTable::restore(const pb::InodeState& state) {
+  if (state.number() == root_number) {
+    root_->restore(state);
+    return root_;
+  }
+  auto disk = DiskId::parse(state.disk_id());
+  if (!disk) return disk.error();
+  std::lock_guard lock(mutex_);
+  auto& inode = inodes_[state.number()];
+  if (inode) return Error{Code::invalid, "an inode was handed over twice"};
+  inode = std::make_shared<Inode>(state.number(), *disk, DiskName(state.name()));
+  inode->restore(state);
+  inode->lookups_ = state.lookups();
+  return inode;
 }
 
 }  // namespace ukai::fuse

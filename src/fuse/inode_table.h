@@ -15,6 +15,7 @@
 #include "fuse/lock_table.h"
 #include "ukai/host_disks.h"
 #include "ukai/types.h"
+#include "ukai_takeover.pb.h"
 
 namespace ukai::fuse {
 
@@ -68,6 +69,10 @@ class Inode {
   void told_size(std::uint64_t size_bytes);
   bool was_told_size(std::uint64_t size_bytes) const;
 
+  /// All but the kernel's references, the locks and what is open.
+  void save(pb::InodeState& out) const;
+  void restore(const pb::InodeState& state);
+
  private:
   friend class InodeTable;
   mutable std::mutex mutex_;
@@ -97,6 +102,12 @@ class InodeTable {
   /// nullptr: no such inode.
   std::shared_ptr<Inode> find(std::uint64_t number) const;
   const std::shared_ptr<Inode>& root() const { return root_; }
+
+  /// The root and all others.
+  std::vector<std::shared_ptr<Inode>> all() const;
+  std::uint64_t lookups(const Inode& inode) const;
+  /// The inode of an earlier process. invalid: nobody could have had such a one.
+  Result<std::shared_ptr<Inode>> restore(const pb::InodeState& state);
 
  private:
   const std::shared_ptr<Inode> root_;

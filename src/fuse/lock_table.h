@@ -50,6 +50,7 @@ class LockTable {
   /// Handles through which a lock on this byte is held.
   std::set<std::uint64_t> holders(std::uint64_t byte) const;
   std::size_t count() const { return locks_.size(); }
+  const std::vector<FileLock>& all() const { return locks_; }
 
  private:
   std::vector<FileLock> locks_;

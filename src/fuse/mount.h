@@ -3,7 +3,10 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "fuse/fuse_buffers.h"
 #include "fuse/fuse_options.h"
@@ -12,6 +15,13 @@
 #include "fuse/request.h"
 
 namespace ukai::fuse {
+
+/// The kernel asks once in the life of a mount, which several processes may serve.
+struct KernelTerms {
+  std::string init_request;          ///< as it came
+  std::atomic<bool> greeted{false};  ///< init_request is there
+  std::optional<unsigned> want;      ///< FUSE_CAP_*: agreed
+};
 
 /// What the operations of one mount share.
 /// Threads: constant after construction, or safe from any by itself.
@@ -26,6 +36,8 @@ struct Mount {
   HandleTable<FolderHandle> folders;
   FuseBuffers buffers;
   InFlight in_flight;
+  /// What was agreed with the kernel in FUSE_INIT; by the thread that receives it.
+  KernelTerms terms;
 };
 
 inline Mount& mount_of(fuse_req_t request) {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "fuse/inode_table.h"
@@ -55,6 +57,24 @@ class HandleTable {
     auto handle = std::move(found->second);
     handles_.erase(found);
     return handle;
+  }
+  std::vector<std::pair<std::uint64_t, std::shared_ptr<T>>> all() const {
+    std::lock_guard lock(mutex_);
+    return {handles_.begin(), handles_.end()};
+  }
+  /// One of an earlier process, under its number.
+  void restore(std::uint64_t number, std::shared_ptr<T> handle) {
+    std::lock_guard lock(mutex_);
+    handles_.emplace(number, std::move(handle));
+    last_ = std::max(last_, number);
+  }
+  std::uint64_t last() const {
+    std::lock_guard lock(mutex_);
+    return last_;
+  }
+  void used_up_to(std::uint64_t number) {
+    std::lock_guard lock(mutex_);
+    last_ = std::max(last_, number);
   }
   /// Drops all: nobody can reach them any more.
   void clear() {

@@ -35,6 +35,11 @@ void InFlight::wait_none() {
   none_.wait(lock, [this] { return count_ == 0; });
 }
 
+bool InFlight::wait_none(std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  return none_.wait_for(lock, patience, [this] { return count_ == 0; });
+}
+
 Request::Request(Request&& other) noexcept
     : request_(std::exchange(other.request_, nullptr)),
       in_flight_(std::exchange(other.in_flight_, nullptr)),

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -23,6 +24,8 @@ class InFlight {
   void enter();
   void leave();
   void wait_none();
+  /// False: there still are some.
+  bool wait_none(std::chrono::milliseconds patience);
 
  private:
   std::mutex mutex_;

@@ -158,6 +158,23 @@ class Cluster:
         if not self.process(daemon).send(number):
             raise DevclusterError(f"{daemon.name} does not run")
 
+    def takeover(self, daemon: Daemon) -> None:
+        """Returns when the new process serves and the old one has ended."""
+        if daemon.kind != "host":
+            raise UsageError(f"{daemon.name} has no mount; takeover is for hosts")
+        process = self.process(daemon)
+        old = process.pid()
+        prefix = self.namespaces.enter(daemon) if self.state.netns else []
+        command = [*prefix, *configs.command(self.state, daemon), "--takeover"]
+        try:
+            process.start(command, configs.readiness(daemon))
+        except DevclusterError:
+            if old:
+                process.pid_file.write_text(f"{old}\n")  # it goes on
+            raise
+        if old:
+            process.wait_ended(old)
+
     def power_cut(self, daemon: Daemon) -> None:
         store = self.store(daemon)
         if store is None:

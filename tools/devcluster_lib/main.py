@@ -20,6 +20,7 @@ ON_ONE = {
     "stop": "pause a daemon with SIGSTOP",
     "cont": "let a paused daemon go on (SIGCONT)",
     "start": "start a daemon that was killed, and wait until it serves",
+    "takeover": "a host: start another ukaid that goes on with its mount; the old one ends",
     "power-cut": "a node: kill it, drop its unflushed data, give it a new boot id, start it again",
     "cut": "take a daemon's network link down (--netns)",
     "heal": "bring the link up again",
@@ -90,6 +91,8 @@ def _on_one(cluster: Cluster, command: str, name: str) -> None:
         cluster.signal(daemon, signal.SIGCONT)
     elif command == "start":
         cluster.start(daemon)
+    elif command == "takeover":
+        cluster.takeover(daemon)
     elif command == "power-cut":
         cluster.power_cut(daemon)
     else:

@@ -105,6 +105,14 @@ class Process:
             time.sleep(0.01)
         return True
 
+    def wait_ended(self, pid: int) -> None:
+        """Of a process that is not the daemon's any more."""
+        deadline = time.monotonic() + READY_SECONDS
+        while _process_state(pid) not in ("", "Z", "X"):
+            if time.monotonic() > deadline:
+                raise DevclusterError(f"process {pid} of {self.home.name} does not end")
+            time.sleep(0.01)
+
     def kill(self) -> None:
         """SIGKILL; returns when the process is gone. Nothing happens when it already is."""
         self.send(signal.SIGKILL)

@@ -113,6 +113,14 @@ class OpenDisk final : public ukai::OpenDisk {
     own_.cluster.write_locks_.push_back(held);
   }
 
+  pb::OpenState state() const override {
+    std::lock_guard lock(own_.cluster.mutex_);
+    pb::OpenState out;
+    out.set_disk_id(own_.disk->name);
+    out.set_writer(own_.writable);
+    return out;
+  }
+
   static DiskAttributes attributes_of(const Disk& disk) {
     DiskAttributes out;
     out.id = disk.id;
@@ -202,6 +210,11 @@ Task<Result<std::shared_ptr<ukai::OpenDisk>>> HostDisks::open(DiskName name, Ope
   }
   OpenDisk::Options options{cluster_, disk, scheduler_, writable};
   co_return std::make_shared<OpenDisk>(std::move(options));
+}
+
+Task<Result<std::shared_ptr<ukai::OpenDisk>>> HostDisks::resume(pb::OpenState state) {
+  const auto mode = state.writer() ? OpenMode::read_write : OpenMode::read_only;
+  co_return co_await open(DiskName(state.disk_id()), mode);
 }
 
 Task<Result<StoreSpace>> HostDisks::space() {

@@ -71,6 +71,7 @@ class HostDisks final : public ukai::HostDisks {
   Task<Result<std::vector<DiskName>>> list_snapshots() override;
   Task<Result<DiskAttributes>> stat(DiskName name) override;
   Task<Result<std::shared_ptr<ukai::OpenDisk>>> open(DiskName name, OpenMode mode) override;
+  Task<Result<std::shared_ptr<ukai::OpenDisk>>> resume(pb::OpenState state) override;
   Task<Result<StoreSpace>> space() override;
   Task<void> shut_down() override;
 

@@ -106,6 +106,9 @@ class FakeDisks final : public HostDisks {
   Task<Result<std::shared_ptr<OpenDisk>>> open(DiskName /*name*/, OpenMode /*mode*/) override {
     co_return Error{Code::io, ""};
   }
+  Task<Result<std::shared_ptr<OpenDisk>>> resume(pb::OpenState /*state*/) override {
+    co_return Error{Code::io, ""};
+  }
   Task<Result<StoreSpace>> space() override { co_return Error{Code::io, ""}; }
   Task<void> shut_down() override { co_return; }
 
