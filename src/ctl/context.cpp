@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "metadata/tree_version.h"
+
 namespace ukai::ctl {
 
 Result<> Context::connect(bool create_chroot) {
@@ -16,7 +18,7 @@ Result<> Context::connect(bool create_chroot) {
   if (!cluster) return cluster.error();
   cluster_ = std::move(*cluster);
   cluster_->catalog().set_author(environment_.author);
-  return {};
+  return sync_wait(check_tree_version(cluster_->catalog().coordination()));
 }
 
 Error Context::explain(const Error& error) const {

@@ -148,8 +148,10 @@ Result<Dump> parse_dump(std::string_view text) {
   const bool ours = json.is_object() && json.contains("kind") && json["kind"] == "metadata_dump" &&
                     json.contains("records") && json["records"].is_array();
   if (!ours) return Error{Code::invalid, "this is no dump of ukaictl metadata dump"};
-  if (!json.contains("schema") || json["schema"] != json_schema) {
-    return Error{Code::invalid, "the dump is of another version of ukaictl"};
+  const Json schema = json.value("schema", Json());
+  if (schema != json_schema) {
+    return Error{Code::invalid, fmt::format("the dump has schema {}; this ukaictl reads schema {}",
+                                            schema.dump(), json_schema)};
   }
   Dump dump;
   std::set<std::string> paths;

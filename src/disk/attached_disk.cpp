@@ -123,6 +123,16 @@ void AttachedDisk::note_refused() {
   kill_writers_locked();
 }
 
+/// The operator may have taken this host off the list since the file was opened: then its handles
+/// are dead, and a lease that was broken is not taken again for them.
+std::optional<Error> AttachedDisk::not_allowed(const pb::DiskRecord& record) {
+  if (may_write(record, options_.host)) return std::nullopt;
+  std::lock_guard lock(mutex_);
+  kill_writers_locked();
+  return Error{Code::io, fmt::format("host {} is not allowed to write disk {} any more",
+                                     options_.host.str(), record.name())};
+}
+
 /// A handle that has had the lease, and finds another guest on it, is dead: it must not ask that
 /// one's host to give the disk up.
 AttachedDisk::Asking AttachedDisk::asking_for(const Writer* writer, Purpose purpose) {
@@ -228,6 +238,13 @@ Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold_once(Writer* writer, Purp
   if (taken.failed_with(Code::busy) && purpose == Purpose::guest) note_refused();
   if (!taken) co_return taken.error();
   note_taken(*taken);
+  if (purpose == Purpose::guest) {
+    if (auto refused = not_allowed(taken->entry.record)) {
+      auto released = co_await services_.catalog.release_lease(taken->lease);
+      if (!released) log::warn("event=release_failed what=\"{}\"", released.error().what);
+      co_return *refused;
+    }
+  }
   auto disk = std::make_shared<Disk>(services_, options_, *taken, owed());
   auto started = co_await disk->start();
   if (!started) {
@@ -253,6 +270,7 @@ Task<Result<std::shared_ptr<Disk>>> AttachedDisk::hold_once(Writer* writer, Purp
 /// The lease was taken for a job, say, and now a guest is to write under it.
 Task<Result<std::shared_ptr<Disk>>> AttachedDisk::as_guest(std::shared_ptr<Disk> held,
                                                            Writer* writer) {
+  if (auto refused = not_allowed(held->record())) co_return *refused;
   auto done = co_await held->begin_guest();
   if (!done) co_return done.error();
   co_return held_now(writer);

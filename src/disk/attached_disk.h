@@ -97,6 +97,7 @@ class AttachedDisk : public std::enable_shared_from_this<AttachedDisk> {
   Task<Result<std::optional<Catalog::Taken>>> resolve_busy(Error busy, Asking asking);
   void note_taken(const Catalog::Taken& taken);
   void note_refused();
+  std::optional<Error> not_allowed(const pb::DiskRecord& record);
   void kill_writers_locked();
   Owed owed();
   void keep_owed(Disk& over);

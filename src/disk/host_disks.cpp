@@ -236,10 +236,7 @@ Task<Result<std::shared_ptr<OpenDisk>>> RealHostDisks::open(DiskName name, OpenM
   if (!parts->snapshot.empty()) {
     co_return co_await open_snapshot(std::move(*entry), std::move(*parts), mode);
   }
-  const auto& allowed = entry->record.allowed_hosts();
-  const bool may_write = allowed.empty() || std::find(allowed.begin(), allowed.end(),
-                                                      options_.host.str()) != allowed.end();
-  if (mode == OpenMode::read_write && !may_write) {
+  if (mode == OpenMode::read_write && !may_write(entry->record, options_.host)) {
     co_return Error{Code::refused, fmt::format("host {} is not allowed to write disk {}",
                                                options_.host.str(), name.str())};
   }

@@ -52,12 +52,14 @@ bool Writers::any_granted() const {
                      [](const auto& writer) { return writer->granted; });
 }
 
-bool may_hand_over(const pb::DiskRecord& record, const HostId& from, const HostId& to) {
+bool may_write(const pb::DiskRecord& record, const HostId& host) {
   const auto& allowed = record.allowed_hosts();
-  const auto is_allowed = [&](const HostId& host) {
-    return std::find(allowed.begin(), allowed.end(), host.str()) != allowed.end();
-  };
-  return is_allowed(from) && is_allowed(to);
+  return allowed.empty() ||
+         std::find(allowed.begin(), allowed.end(), host.str()) != allowed.end();
+}
+
+bool may_hand_over(const pb::DiskRecord& record, const HostId& from, const HostId& to) {
+  return !record.allowed_hosts().empty() && may_write(record, from) && may_write(record, to);
 }
 
 }  // namespace ukai

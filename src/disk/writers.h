@@ -52,6 +52,9 @@ class Writers {
   std::set<std::shared_ptr<Writer>> alive_;
 };
 
+/// The operator named this host, or nobody.
+bool may_write(const pb::DiskRecord& record, const HostId& host);
+
 /// May the disk pass from host to host while handles are open? The operator has said so by
 /// allowing both.
 bool may_hand_over(const pb::DiskRecord& record, const HostId& from, const HostId& to);

@@ -17,6 +17,14 @@ Error corrupt_record(std::string_view path, const std::string& why) {
   return {Code::corrupt, "metadata record " + std::string(path) + ": " + why};
 }
 
+std::optional<Error> newer_envelope(std::string_view path, std::string_view value) {
+  const std::string found(value.substr(0, envelope.size()));
+  if (!found.starts_with(envelope_family) || found.size() < envelope.size()) return std::nullopt;
+  if (found.back() < '2' || found.back() > '9') return std::nullopt;
+  return corrupt_record(path, "has the envelope " + found + " of a newer UKAI; this one reads " +
+                                  std::string(envelope));
+}
+
 std::string encode_record(RecordKind kind, const google::protobuf::MessageLite& message) {
   std::string value(envelope);
   value.push_back(static_cast<char>(kind));
@@ -30,13 +38,8 @@ Result<> decode_record(RecordKind kind, std::string_view path, std::string_view 
   if (value.size() < header_bytes || !value.starts_with(envelope_family)) {
     return corrupt_record(path, "is no UKAI record");
   }
-  if (!value.starts_with(envelope)) {
-    const std::string found(value.substr(0, envelope.size()));
-    const bool version = found.back() >= '2' && found.back() <= '9';
-    if (!version) return corrupt_record(path, "is no UKAI record");
-    return corrupt_record(path, "has the envelope " + found + " of a newer UKAI; this one reads " +
-                                    std::string(envelope));
-  }
+  if (auto newer = newer_envelope(path, value)) return *newer;
+  if (!value.starts_with(envelope)) return corrupt_record(path, "is no UKAI record");
   if (value[envelope.size()] != static_cast<char>(kind)) {
     return corrupt_record(path, std::string("is of kind '") +
                                     printable(value.substr(envelope.size(), 1)) + "', not '" +

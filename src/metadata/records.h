@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -43,6 +44,8 @@ std::string encode_record(RecordKind kind, const google::protobuf::MessageLite& 
 Result<> decode_record(RecordKind kind, std::string_view path, std::string_view value,
                        google::protobuf::MessageLite& out);
 Error corrupt_record(std::string_view path, const std::string& why);
+/// corrupt, when the value has the envelope of a later UKAI.
+std::optional<Error> newer_envelope(std::string_view path, std::string_view value);
 }  // namespace detail
 
 template <class Message>

@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterator
 
 import pytest
 
@@ -209,9 +210,9 @@ for line in sys.stdin:
 """
 
 
-@pytest.mark.parametrize("how", ["stop", "kill"])
-def test_a_lease_is_forced_off_its_host(own: Cluster, name: str, how: str) -> None:
-    disk = own.create(name, "16MiB", "n1,n2")
+@contextmanager
+def writer_on(disk: Path) -> Iterator[Callable[[str], int]]:
+    """Writes and syncs what it is told, by one open file; gives errno."""
     with subprocess.Popen([sys.executable, "-c", WRITER, str(disk)], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdin and writer.stdout
@@ -221,6 +222,33 @@ def test_a_lease_is_forced_off_its_host(own: Cluster, name: str, how: str) -> No
             print(letter, file=writer.stdin, flush=True)
             return int(writer.stdout.readline())
 
+        yield put
+        writer.stdin.close()
+        writer.wait(30)
+
+
+def test_a_host_that_is_denied_does_not_take_its_lease_again(own: Cluster, name: str) -> None:
+    """Its daemon and its guest live, and nobody else wants the disk."""
+    disk = own.create(name, "16MiB", "n1,n2")
+    own.ctl("disk", "hosts", name, "--allow", "h1", "--allow", "h2")
+    with writer_on(disk) as put:
+        assert put("a") == 0
+        own.ctl("disk", "hosts", name, "--deny", "h1")
+        assert put("b") == 0  # as long as it has the lease
+        own.ctl("lease", "release", name, "--force")
+        assert put("c") == errno.EIO
+        assert own.json("lease", "show", name)["holder"] != "h1"
+        own.ctl("disk", "hosts", name, "--allow", "h1")
+        assert put("d") == errno.EIO  # that handle is dead for good
+    assert read_at(disk, 0, 4096) == b"b" * 4096
+    own.verify(name)
+    own.delete(name)
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_a_lease_is_forced_off_its_host(own: Cluster, name: str, how: str) -> None:
+    disk = own.create(name, "16MiB", "n1,n2")
+    with writer_on(disk) as put:
         assert put("a") == 0
         own.devcluster(how, "h1")
         assert own.json("lease", "show", name)["holder"] == "h1"
@@ -232,8 +260,6 @@ def test_a_lease_is_forced_off_its_host(own: Cluster, name: str, how: str) -> No
         assert read_at(other, 0, 4096) == b"a" * 4096
         own.devcluster("cont" if how == "stop" else "start", "h1")
         assert put("b") == (errno.EIO if how == "stop" else errno.ENOTCONN)
-        writer.stdin.close()
-        writer.wait(30)
     assert read_at(other, 0, 4096) == b"a" * 4096
     assert read_at(other, MIB, MIB) == data
     assert "lease_forced" in whats(own, name)

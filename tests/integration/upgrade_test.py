@@ -12,12 +12,13 @@ from typing import Callable
 
 import pytest
 
-from cluster import DEVCLUSTER, Cluster, run, wait_until
+from cluster import DEVCLUSTER, Cluster, binary, run, wait_until
 from files import pattern, read_at, sha256, write_at
 
 RELEASES = sorted(Path(__file__).resolve().parents[1].glob("upgrade/*/expected.json"))
 NODES = ("n1", "n2", "n3")
 KIB = 1 << 10
+REFUSED = 8
 
 
 def stores(cluster: Cluster, node: str) -> Path:
@@ -155,3 +156,6 @@ def test_what_a_later_release_left_is_refused(new_cluster: Callable[..., Cluster
     for daemon in ("n1", "h1"):
         cluster.kill(daemon)
         assert "has the envelope UKR2 of a newer UKAI" in refusal(cluster, daemon)
+    done = run([binary("ukaictl"), "status"], None, env=cluster.environment())
+    assert done.returncode == REFUSED and "UKR2" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

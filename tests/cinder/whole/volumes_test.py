@@ -233,7 +233,6 @@ def test_force_detach_takes_the_right_to_write(cloud: Cloud) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.xfail(reason="ukaid takes the lease again for an open handle of a host off the list")
 def test_force_detach_stops_a_guest_that_goes_on_writing(cloud: Cloud) -> None:
     volume, wanted = cloud.filled(13)
     _attachment, info = cloud.api.attach(volume, "h1")

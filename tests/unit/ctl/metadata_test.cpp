@@ -89,6 +89,8 @@ TEST_F(Metadata, that_are_no_dump_are_refused) {
   EXPECT_EQ(run("metadata load " + file_).status, 2);
   EXPECT_EQ(run("metadata load /nowhere/at/all").status, 3);
   EXPECT_EQ(run("metadata dump /nowhere/at/all").status, 1);
+  write(R"({"schema": 2, "kind": "metadata_dump", "records": []})");
+  fails("metadata load " + file_, 2, "the dump has schema 2; this ukaictl reads schema 1");
   write(R"({"schema": 1, "kind": "metadata_dump", "records": [{"path": "/etc"}]})");
   fails("metadata load " + file_, 2, "the dump's record /etc: is not below /ukai");
   write(R"({"schema": 1, "kind": "metadata_dump", "records": [)"
@@ -96,6 +98,16 @@ TEST_F(Metadata, that_are_no_dump_are_refused) {
   EXPECT_EQ(run("metadata load " + file_).status, 2);
   write(R"({"schema": 1, "kind": "metadata_dump", "records": [{"path": "/ukai"}]})");
   EXPECT_EQ(run("metadata load " + file_).status, 1);
+}
+
+TEST_F(Metadata, of_a_later_version_are_left_alone) {
+  std::vector<Op> ops{Op::set("/ukai/cluster", "UKR2C", any_version)};
+  ASSERT_TRUE(sync_wait(daemons_->commit(std::move(ops))).ok());
+  for (const char* command : {"disk list", "status", "disk create a --size 8M --location n1"}) {
+    fails(command, 8,
+          "metadata record /ukai/cluster: has the envelope UKR2 of a newer UKAI; this one reads "
+          "UKR1");
+  }
 }
 
 TEST_F(Metadata, with_a_disk_that_lacks_its_map_are_refused) {

@@ -205,7 +205,8 @@ TEST_P(CoordinationContract, calls_it_unreachable_when_nothing_was_sent_in_time)
   EXPECT_TRUE(sync_wait(cut_off.commit({Op::create("/never", "")})).failed_with(Code::unreachable));
   other->heal();
   EXPECT_TRUE(eventually([&] { return sync_wait(cut_off.sync()).ok(); }));
-  EXPECT_TRUE(gone(cut_off, "/never"));
+  ASSERT_TRUE(sync_wait(tree().sync()).ok());
+  EXPECT_TRUE(gone(tree(), "/never"));
 }
 
 TEST_P(CoordinationContract, calls_it_unknown_when_the_answer_to_a_change_was_lost) {
