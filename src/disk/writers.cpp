@@ -54,8 +54,7 @@ bool Writers::any_granted() const {
 
 bool may_write(const pb::DiskRecord& record, const HostId& host) {
   const auto& allowed = record.allowed_hosts();
-  return allowed.empty() ||
-         std::find(allowed.begin(), allowed.end(), host.str()) != allowed.end();
+  return allowed.empty() || std::find(allowed.begin(), allowed.end(), host.str()) != allowed.end();
 }
 
 bool may_hand_over(const pb::DiskRecord& record, const HostId& from, const HostId& to) {
