@@ -29,7 +29,7 @@ _ukaictl_command() {
     word=${COMP_WORDS[i]}
     case $word in
       --config | --metadata | --timeout | -o | --output | --size | --block-size | --location | \
-        --replicas | --meta | --allow | --deny | --blocks | --disk | --limit | --from | --to | --rate | --cluster | -s | -b | -l | -e)
+        --replicas | --meta | --allow | --deny | --blocks | --disk | --limit | --from | --to | --rate | --cluster | --format | --host | --mount | -s | -b | -l | -e)
         ((++i))
         continue
         ;;
@@ -42,7 +42,7 @@ _ukaictl_command() {
     if [[ -z $command ]]; then
       command=$word
     elif [[ $command == disk || $command == node || $command == host || $command == lease ||
-      $command == metadata || $command == location || $command == job ]]; then
+      $command == metadata || $command == location || $command == job || $command == snapshot ]]; then
       command+=" $word"
     else
       ((++positionals))
@@ -54,7 +54,11 @@ _ukaictl_options() {
   case $1 in
     "disk create")
       echo "--size --block-size --location --stripe --replicas --force --meta" ;;
-    "disk delete") echo "--if-exists" ;;
+    "disk import")
+      echo "--size --format --host --mount --block-size --location --stripe --replicas --force --meta" ;;
+    "disk export") echo "--format --host --mount --force" ;;
+    "disk resize") echo "--force" ;;
+    "disk delete" | "snapshot delete") echo "--if-exists" ;;
     "disk map") echo "--blocks" ;;
     "disk hosts") echo "--allow --deny" ;;
     "disk set") echo "--meta" ;;
@@ -78,18 +82,19 @@ _ukaictl_options() {
 _ukaictl_words() {
   case $1 in
     "")
-      echo "disk location node host lease metadata sync replicate relocate job scrub topology advise events errors status diag" \
+      echo "disk snapshot clone location node host lease metadata sync replicate relocate job scrub topology advise events errors status diag" \
         "version create_image touch destroy_image rm get_image_names ls get_image_info stat get_metadata" \
         "get_statistics get_error_state synchronize add_location remove_location add_hypervisor" \
         "remove_hypervisor" ;;
-    disk) echo "create delete list info map stats verify resize rename hosts set recover" ;;
+    disk) echo "create delete list info map stats verify diff import export resize rename hosts set recover" ;;
+    snapshot) echo "create delete list info rollback" ;;
     node) echo "list info remove drain" ;;
     location) echo "add remove" ;;
     job) echo "list info wait cancel rate" ;;
     host) echo "list" ;;
     lease) echo "show release" ;;
     metadata) echo "dump load rebuild" ;;
-    "metadata dump" | "metadata load") ((positionals == 0)) && compgen -f -- "$current" ;;
+    "metadata dump" | "metadata load" | "disk import") ((positionals == 0)) && compgen -f -- "$current" ;;
     "node info" | "node remove" | "node drain") ((positionals == 0)) && _ukaictl_nodes ;;
     "location add" | "location remove" | add_location | remove_location)
       if ((positionals == 0)); then _ukaictl_disks; elif ((positionals == 1)); then _ukaictl_nodes; fi ;;
@@ -97,8 +102,10 @@ _ukaictl_words() {
     "job list") ((positionals == 0)) && _ukaictl_disks ;;
     "job wait" | "job cancel") _ukaictl_jobs ;;
     job\ *) ((positionals == 0)) && _ukaictl_jobs ;;
+    "disk export") if ((positionals == 0)); then _ukaictl_disks; elif ((positionals == 1)); then compgen -f -- "$current"; fi ;;
     "disk create" | create_image | touch) ;;
-    disk\ * | lease\ * | sync | scrub | advise | destroy_image | rm | get_image_info | stat | get_metadata | \
+    "snapshot create") _ukaictl_disks ;;
+    disk\ * | snapshot\ * | clone | lease\ * | sync | scrub | advise | destroy_image | rm | get_image_info | stat | get_metadata | \
       get_statistics | synchronize)
       [[ $1 != "disk list" ]] && ((positionals == 0)) && _ukaictl_disks ;;
     add_hypervisor | remove_hypervisor)
@@ -124,7 +131,9 @@ _ukaictl() {
       return
       ;;
     --disk) COMPREPLY=($(compgen -W "$(_ukaictl_disks)" -- "$current")) && return ;;
-    --allow | --deny) COMPREPLY=($(compgen -W "$(_ukaictl_hosts)" -- "$current")) && return ;;
+    --format) COMPREPLY=($(compgen -W "raw qcow2" -- "$current")) && return ;;
+    --mount) COMPREPLY=($(compgen -d -- "$current")) && return ;;
+    --allow | --deny | --host) COMPREPLY=($(compgen -W "$(_ukaictl_hosts)" -- "$current")) && return ;;
     --block-size | -b) COMPREPLY=($(compgen -W "64KiB 1MiB 4MiB 64MiB" -- "$current")) && return ;;
     --metadata | --timeout | --size | --replicas | --meta | --blocks | --limit | --cluster | --rate) return ;;
   esac

@@ -107,7 +107,8 @@ TEST_F(BadInput, usage) {
   refuses({"-o", "xml", "disk", "list"}, 2, "xml");
   refuses({"--timeout", "soon", "disk", "list"}, 2, "--timeout 'soon' is not a time");
   refuses({"disk", "set", "a"}, 2, "--meta is required");
-  refuses({"snapshot", "create", "a@b"}, 2, "snapshot");  // a later issue's: no stub
+  refuses({"snapshot", "create", "a"}, 2, "snapshot");
+  refuses({"snapshot", "create", "a@b/c"}, 2, "snapshot");
 }
 
 TEST_F(BadInput, metadata_address) {

@@ -31,7 +31,7 @@ complete_line() {
 if [[ ${2:-} == --commands ]]; then
   for word in $(complete_line ""); do
     case $word in
-      disk | location | node | host | lease | metadata | job)
+      disk | snapshot | location | node | host | lease | metadata | job)
         for sub in $(complete_line "$word" ""); do echo "$word $sub"; done ;;
       *) echo "$word" ;;
     esac
@@ -53,6 +53,10 @@ expect "disk diag destroy_image" d
 expect "create" disk c
 expect "vm-1 vm-2 other" disk info ""
 expect "vm-1 vm-2" disk delete --if-exists vm
+expect "create" snapshot c
+expect "vm-1 vm-2" snapshot rollback vm
+expect "raw" disk export --format r
+expect "vm-1 vm-2" disk export --format raw vm
 expect "vm-1 vm-2" -o json disk map vm
 expect "vm-1 vm-2 other" rm ""
 expect "" disk rename vm-1 ""
