@@ -25,6 +25,7 @@ SHORT_SECONDS = 7.0
 LONG_OPERATIONS = 100_000
 DISKS_MAX, SNAPSHOTS_MAX = 4, 5
 OPERATOR_SHARE = 0.04  # ukaictl takes as long as fifty requests of the guest
+LONG_OPERATOR_SHARE = 0.01
 
 
 class Disk:
@@ -40,8 +41,9 @@ class Disk:
 class Model:
     """All disks of one run, and the dice."""
 
-    def __init__(self, cluster: Cluster, name: str, seed: int) -> None:
+    def __init__(self, cluster: Cluster, name: str, seed: int, operator_share: float) -> None:
         self.cluster = cluster
+        self.operator_share = operator_share
         self.dice = random.Random(seed)
         self.prefix = name
         self.names = 0
@@ -60,7 +62,7 @@ class Model:
     def step(self) -> None:
         disk = self.dice.choice(self.disks)
         work = self.request
-        if self.dice.random() < OPERATOR_SHARE:
+        if self.dice.random() < self.operator_share:
             work = self.dice.choice([
                 self.take, self.take, self.take, self.drop, self.drop, self.clone, self.clone_head,
                 self.delete, self.grow, self.roll_back, self.relocate, self.look])
@@ -217,12 +219,14 @@ def test_versions_of_a_block_share_what_they_can(new_cluster: NewCluster, name: 
 def test_f25_random_versions_agree_with_a_model(new_cluster: NewCluster, name: str, long: bool,
                                                 file_system: str) -> None:
     cluster = new_cluster("--nodes", "3", "--hosts", "2", "--store-fs", file_system)
-    model = Model(cluster, name, int(os.environ.get("UKAI_SEED", "1")))
+    model = Model(cluster, name, int(os.environ.get("UKAI_SEED", "1")),
+                  LONG_OPERATOR_SHARE if long else OPERATOR_SHARE)
     end = time.monotonic() + SHORT_SECONDS
     while model.operations < LONG_OPERATIONS if long else time.monotonic() < end:
         model.step()
-        if long and model.operations % 2000 == 0:
+        if long and model.operations % 5000 == 0:
             model.settle()
+            print(f"{model.operations} operations", flush=True)
     assert model.operations >= (LONG_OPERATIONS if long else 100), model.done
     model.settle()
     model.finish()

@@ -13,7 +13,7 @@ from typing import Any, Optional
 
 import guest
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 APPEND = "ukai.rounds=1"
 
 
