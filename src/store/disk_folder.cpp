@@ -13,9 +13,6 @@
 namespace ukai {
 namespace {
 
-/// A walk over the disk's files may take a tenth of the time, and is free below this.
-constexpr auto usage_walk_free = std::chrono::milliseconds(5);
-
 constexpr std::string_view mark_suffix = OpenBlock::mark_suffix;
 
 bool is_shard_name(const std::string& name) {
@@ -246,7 +243,7 @@ Result<BlockStore::Usage> DiskFolder::usage() {
   // Who shares files with others does not hear of it when those go.
   const bool same = changes == usage_changes_ && usage_.shared_bytes == 0;
   if (usage_cost_ &&
-      (same || (*usage_cost_ > usage_walk_free && now - usage_time_ < *usage_cost_ * 10)))
+      (same || (*usage_cost_ > quick_count_ && now - usage_time_ < *usage_cost_ * 10)))
     return usage_;
   auto measured = measure();
   if (!measured.ok()) return measured.error();

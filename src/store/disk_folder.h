@@ -54,11 +54,12 @@ class DiskFolder {
   using SyncAll = std::function<Result<>()>;
 
   DiskFolder(DiskId id, std::uint32_t block_size_bytes, Folder folder,
-             std::vector<DiskId> origins = {})
+             std::chrono::steady_clock::duration quick_count, std::vector<DiskId> origins = {})
       : id_(id),
         block_size_bytes_(block_size_bytes),
         folder_(std::move(folder)),
-        origins_(std::move(origins)) {}
+        origins_(std::move(origins)),
+        quick_count_(quick_count) {}
 
   DiskId id() const { return id_; }
   std::uint32_t block_size_bytes() const { return block_size_bytes_; }
@@ -98,6 +99,8 @@ class DiskFolder {
   /// Forgets a failure.
   void reopen();
 
+  /// By a walk over the files; one that took longer than `quick_count` is good for ten times as
+  /// long as it took.
   Result<BlockStore::Usage> usage();
   /// All that have a file, sorted.
   Result<std::vector<BlockKey>> blocks() const;
@@ -147,6 +150,7 @@ class DiskFolder {
   std::mutex small_mutex_;
   std::map<std::string, UniqueFd> appending_;  // by small_mutex_
 
+  const std::chrono::steady_clock::duration quick_count_;
   std::atomic<std::uint64_t> changes_{0};
   std::mutex usage_mutex_;
   std::uint64_t usage_changes_ = 0;  // by usage_mutex_, as the rest

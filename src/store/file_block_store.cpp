@@ -105,6 +105,7 @@ Result<bool> SpaceWatch::fits(std::uint64_t bytes) {
 FileBlockStore::FileBlockStore(StoreFolder folder, const FileStoreOptions& options,
                                bool always_ready)
     : folder_(std::move(folder)),
+      quick_count_(options.quick_count),
       space_(folder_.root, options.reserve_bytes),
       pool_(std::make_shared<BufferPool>(idle_buffer_bytes_max)),
       io_(pool_, always_ready),
@@ -150,7 +151,7 @@ Result<FileBlockStore::DiskRef> FileBlockStore::load(DiskId disk) {
   auto synced = sync_folder(folder_.disks);
   if (!synced.ok()) return synced.error();
   auto loaded = std::make_shared<DiskFolder>(disk, static_cast<std::uint32_t>(*block_size),
-                                             std::move(*folder), std::move(origins));
+                                             std::move(*folder), quick_count_, std::move(origins));
   loaded->set_first_flush(DiskFolder::FirstFlush::predecessor);
   disks_[disk] = loaded;
   return loaded;
@@ -184,8 +185,8 @@ Result<> FileBlockStore::end_folder(DiskId disk, std::uint32_t block_size_bytes,
   auto synced = sync_folder(folder_.disks);
   if (!synced.ok()) return synced.error();
   folder.path = folder_.disks.path_of(name);
-  disks_[disk] =
-      std::make_shared<DiskFolder>(disk, block_size_bytes, std::move(folder), std::move(origins));
+  disks_[disk] = std::make_shared<DiskFolder>(disk, block_size_bytes, std::move(folder),
+                                              quick_count_, std::move(origins));
   return {};
 }
 

@@ -22,6 +22,8 @@ struct FileStoreOptions {
   std::uint64_t reserve_bytes = limits::reserve_bytes_default;  ///< left free on the file system
   std::size_t open_files_max = limits::open_files_default;
   bool create_if_empty = true;
+  /// What a disk takes is counted anew at every question, unless the last count took longer.
+  std::chrono::steady_clock::duration quick_count = std::chrono::milliseconds(5);
 };
 
 /// The free space of the file system, looked at again every 64 MiB written or 200 ms, so that a
@@ -96,6 +98,7 @@ class FileBlockStore final : public BlockStore {
   Result<> sync_predecessor();
 
   const StoreFolder folder_;
+  const std::chrono::steady_clock::duration quick_count_;
   SpaceWatch space_;
   const std::shared_ptr<BufferPool> pool_;  ///< shared with the buffers that are out
   BlockFileIo io_;

@@ -139,12 +139,15 @@ TEST_F(Directory, follows_nodes_that_come_go_restart_and_move) {
 }
 
 TEST_F(Directory, connects_to_a_node_that_is_asked_for_and_tells_when_it_breaks) {
-  Registrant node(tree_, scheduler_);
-  node.announce("n1", serve("n1"), 7);
   auto directory = follow();
   std::atomic<int> events = 0;
   auto subscription = directory->subscribe([&](const NodeId&) { ++events; });
-  auto connected = [&] { return directory->find(NodeId("n1"))->link->condition().connected; };
+  Registrant node(tree_, scheduler_);
+  node.announce("n1", serve("n1"), 7);
+  auto connected = [&] {
+    const auto found = directory->find(NodeId("n1"));
+    return found && found->link->condition().connected;
+  };
   ASSERT_TRUE(eventually(connected));
   ASSERT_TRUE(eventually([&] { return events >= 1; }));
   const int before = events;

@@ -47,6 +47,7 @@ class BlockStoreContract : public testing::TestWithParam<Kind> {
       options.node_id = NodeId("n1");
       options.cluster_id = "c";
       options.reserve_bytes = 0;
+      options.quick_count = std::chrono::hours(1);
       options.open_files_max = 3;  // so that the cache works all the time
       auto opened = open_file_store(options);
       ASSERT_TRUE(opened.ok()) << opened.error().what;

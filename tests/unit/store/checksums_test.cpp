@@ -58,6 +58,7 @@ class Checksums : public testing::TestWithParam<Kind> {
       options.node_id = NodeId("n1");
       options.cluster_id = "c";
       options.reserve_bytes = 0;
+      options.quick_count = std::chrono::hours(1);
       store_ = std::move(*open_file_store(options));
     }
     ASSERT_TRUE(store_->open_disk(disk_one(), block_size).ok());

@@ -51,6 +51,7 @@ class FileStore : public testing::Test {
     options.node_id = NodeId("n1");
     options.cluster_id = "cluster-a";
     options.reserve_bytes = 0;
+    options.quick_count = std::chrono::hours(1);
     return options;
   }
   /// The error of opening, which must leave the folder as it is.

@@ -42,6 +42,7 @@ class Versions : public testing::TestWithParam<bool> {
       options.node_id = NodeId("n1");
       options.cluster_id = "c";
       options.reserve_bytes = 0;
+      options.quick_count = std::chrono::hours(1);
       auto opened = open_file_store(options);
       ASSERT_TRUE(opened.ok()) << opened.error().what;
       store_ = std::move(*opened);
