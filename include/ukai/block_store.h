@@ -59,14 +59,16 @@ class BlockStore {
   /// Those that are here, ascending. nullopt: `ready_only`, and only the device could tell.
   virtual Result<std::optional<std::vector<Generation>>> versions(DiskId disk, BlockIndex block,
                                                                   bool ready_only) = 0;
-  /// Makes version `to` with the content of `from`, which nobody changes meanwhile, and `data`
-  /// at `offset_bytes`: after a crash it is whole or not there. exists: it is there already.
+  /// Makes version `to` with the content of `from`, and `data` at `offset_bytes`: after a crash it
+  /// is whole or not there. A change of `from` that ends while `to` is not there yet is part of it.
+  /// exists: it is there already.
   virtual Result<> fork(BlockKey from, Generation to, std::uint32_t offset_bytes,
                         const Payload& data) = 0;
   /// The version is there, and is nothing but zeros: it hides older ones.
   virtual Result<> blank(BlockKey key) = 0;
-  /// Makes disk `made` of these versions of `from`, each as generation 1, without copying data:
-  /// they must not change any more. Durable on return, if they are. exists: it is there already.
+  /// Makes disk `made` of these versions of `from`, each as generation 1, without copying data. No
+  /// change of theirs is under way; later ones are seen in one of the disks only. Durable on
+  /// return, if the versions are. exists: it is there already.
   virtual Result<> clone_disk(DiskId from, const std::vector<BlockKey>& frozen, DiskId made) = 0;
 
   /// Makes everything written so far of `disk` durable: data, sizes, folders.

@@ -19,6 +19,12 @@ bool is_shard_name(const std::string& name) {
   return name.size() >= 6 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
+/// What cannot be asked may have: whoever wants to change it finds out.
+bool has_other_links(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) != 0 || status.st_nlink > 1;
+}
+
 }  // namespace
 
 std::string DiskFolder::path_of(const BlockKey& key) const {
@@ -38,6 +44,7 @@ Result<> DiskFolder::open(BlockFile& file, bool create_if_absent) {
           std::make_unique<BlockTrailer>(file.key, block_size_bytes_, path_of(file.key), origins_);
       auto loaded = trailer->load(fd.get());
       if (!loaded.ok()) return loaded;
+      file.shared = has_other_links(fd.get());
       file.fd = std::move(fd);
       file.trailer = std::move(trailer);
       file.presence = Presence::present;
@@ -77,6 +84,7 @@ Result<> DiskFolder::create(BlockFile& file, bool lost) {
   file.fd = std::move(fd);
   file.trailer = std::move(trailer);
   file.presence = BlockFile::Presence::present;
+  file.shared = false;
   index(file.key, true);
   ++changes_;
   const std::lock_guard lock(unsynced_mutex_);

@@ -34,6 +34,7 @@ struct BlockFile : std::enable_shared_from_this<BlockFile> {
   std::shared_mutex state;                ///< shared: I/O on fd; exclusive: open, create, remove
   UniqueFd fd;                            ///< by state
   Presence presence = Presence::unknown;  ///< by state
+  bool shared = false;                    ///< by state; a clone's version may be the same file
   std::unique_ptr<BlockTrailer> trailer;  ///< by state; there is one while fd is open
   std::atomic<bool> unsynced{false};      ///< set only by its disk's unsynced_mutex_
   std::atomic<int> users{0};              ///< grows only by the cache's mutex
@@ -77,11 +78,14 @@ class DiskFolder {
   /// not is made as well, with nothing in it that fits its checksum.
   Result<> open(BlockFile& file, bool create);
   Result<> remove(BlockFile& file);
-  /// Makes the file with the content of `base`, which is open, and the data. exists, corrupt.
+  /// Makes the file with the content of `base`, which is open, and the data; changes of `base`
+  /// wait. exists, corrupt.
   Result<> fork(BlockFile& file, const BlockFile& base, BlockFileIo& io, std::uint32_t offset_bytes,
                 const Payload& data);
   /// Links the file of a frozen version, under generation 1, into the folder of a clone.
   Result<> link_into(const Folder& clone, const BlockKey& frozen);
+  /// Its name stands for a file that no other disk has. The file is open.
+  Result<> unshare(BlockFile& file);
   /// True when the open file is no longer what its name stands for.
   bool gone(const BlockFile& file) const;
   /// The next open() looks again.

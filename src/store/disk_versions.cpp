@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -114,6 +115,9 @@ Result<UniqueFd> DiskFolder::copy_of(const BlockFile& base, const std::string& n
 
 Result<> DiskFolder::fork(BlockFile& file, const BlockFile& base, BlockFileIo& io,
                           std::uint32_t offset_bytes, const Payload& data) {
+  // Whoever reads the folder for the first time clears away what is being made.
+  auto indexed = versions(file.key.block, false);
+  if (!indexed.ok()) return indexed.error();
   auto opened = open(file, false);
   if (!opened.ok()) return opened;
   if (file.fd.valid()) return Error{Code::exists, path_of(file.key) + " is there already"};
@@ -127,6 +131,8 @@ Result<> DiskFolder::fork(BlockFile& file, const BlockFile& base, BlockFileIo& i
   const std::uint32_t last = std::max(first, end / unit * unit);
   auto trailer =
       std::make_unique<BlockTrailer>(file.key, block_size_bytes_, path_of(file.key), origins_);
+  // A change of the base is part of this, or comes when this is there for whoever looks next.
+  const std::unique_lock still(base.trailer->mutex);
   const auto make = [&]() -> Result<UniqueFd> {
     auto fd = copy_of(base, unfinished, {first, last});
     if (!fd.ok()) return fd;
@@ -148,6 +154,7 @@ Result<> DiskFolder::fork(BlockFile& file, const BlockFile& base, BlockFileIo& i
   file.fd = std::move(*made);
   file.trailer = std::move(trailer);
   file.presence = BlockFile::Presence::present;
+  file.shared = false;
   index(file.key, true);
   {
     const std::lock_guard lock(unsynced_mutex_);
@@ -155,6 +162,32 @@ Result<> DiskFolder::fork(BlockFile& file, const BlockFile& base, BlockFileIo& i
   }
   mark_unsynced(file);
   return mark(folder_, file.key);
+}
+
+Result<> DiskFolder::unshare(BlockFile& file) {
+  struct stat status {};
+  if (::fstat(file.fd.get(), &status) != 0)
+    return posix_error(errno, "cannot look at " + path_of(file.key));
+  if (status.st_nlink > 1) {
+    const std::string name = OpenBlock::name(file.key);
+    const std::string unfinished = std::string(name).append(unfinished_suffix);
+    auto fd = copy_of(file, unfinished, {});
+    if (!fd.ok()) return fd.error();
+    const bool made =
+        ::fdatasync(fd->get()) == 0 &&
+        ::renameat(folder_.fd.get(), unfinished.c_str(), folder_.fd.get(), name.c_str()) == 0;
+    if (!made) {
+      const int why = errno;
+      ::unlinkat(folder_.fd.get(), unfinished.c_str(), 0);
+      return posix_error(why, "cannot copy " + path_of(file.key));
+    }
+    file.fd = std::move(*fd);
+    ++changes_;
+    const std::lock_guard lock(unsynced_mutex_);
+    unsynced_shards_.insert(OpenBlock::shard_name(file.key.block));
+  }
+  file.shared = false;
+  return {};
 }
 
 Result<> DiskFolder::link_into(const Folder& clone, const BlockKey& frozen) {

@@ -287,8 +287,46 @@ Result<> FileBlockStore::check_space(const DiskRef& disk, BlockFile& file, Exten
   if (!opened.ok()) return opened.error();
   const std::shared_lock state(file.state);
   if (file.fd.valid() && BlockFileIo::is_allocated(disk->handle_of(file), range)) return {};
-  return Error{Code::no_space,
-               fmt::format("the file system of {} is full up to the reserve", folder_.root.path)};
+  return full();
+}
+
+Error FileBlockStore::full() const {
+  return {Code::no_space,
+          fmt::format("the file system of {} is full up to the reserve", folder_.root.path)};
+}
+
+Result<> FileBlockStore::unshare(const DiskRef& disk, BlockFile& file) {
+  auto fits = space_.fits(disk->block_size_bytes());
+  if (!fits.ok()) return fits.error();
+  if (!*fits) return full();
+  const std::unique_lock state(file.state);
+  return file.fd.valid() ? disk->unshare(file) : Result<>();
+}
+
+/// In the version's file, which no other disk shares then. Without `create`, what is not there is
+/// left so.
+template <class Change>
+Result<> FileBlockStore::change(const DiskRef& disk, BlockFile& file, bool create,
+                                const Change& change_it) {
+  while (true) {
+    auto opened = ensure_open(disk, file, create);
+    if (!opened.ok()) return opened;
+    std::shared_lock state(file.state);
+    if (!file.fd.valid()) {
+      if (!create && file.presence == BlockFile::Presence::absent) return {};
+      continue;  // removed between the two locks
+    }
+    if (file.shared) {
+      state.unlock();
+      auto alone = unshare(disk, file);
+      if (!alone.ok()) return alone;
+      continue;
+    }
+    auto changed = change_it(disk->handle_of(file));
+    // Also when it failed: a part may have been written.
+    disk->mark_unsynced(file);
+    return changed;
+  }
 }
 
 Result<> FileBlockStore::write(BlockKey key, std::uint32_t offset_bytes, const Payload& data) {
@@ -300,16 +338,8 @@ Result<> FileBlockStore::write(BlockKey key, std::uint32_t offset_bytes, const P
   auto file = files_.use(*disk, key);
   auto space = check_space(*disk, *file, *range);
   if (!space.ok()) return space;
-  while (true) {
-    auto opened = ensure_open(*disk, *file, true);
-    if (!opened.ok()) return opened;
-    const std::shared_lock state(file->state);
-    if (!file->fd.valid()) continue;  // removed between the two locks
-    auto written = io_.write((*disk)->handle_of(*file), offset_bytes, data);
-    // Also when it failed: a part may have been written.
-    (*disk)->mark_unsynced(*file);
-    return written;
-  }
+  return change(*disk, *file, true,
+                [&](const OpenBlock& block) { return io_.write(block, offset_bytes, data); });
 }
 
 Result<> FileBlockStore::zero(BlockKey key, std::uint32_t offset_bytes,
@@ -320,18 +350,23 @@ Result<> FileBlockStore::zero(BlockKey key, std::uint32_t offset_bytes,
   if (!range.ok()) return range.error();
   if (length_bytes == 0) return {};
   auto file = files_.use(*disk, key);
-  auto opened = ensure_open(*disk, *file, false);
-  if (!opened.ok()) return opened;
   if (length_bytes == (*disk)->block_size_bytes()) {
+    auto opened = ensure_open(*disk, *file, false);
+    if (!opened.ok()) return opened;
     const std::unique_lock state(file->state);
     return (*disk)->remove(*file);
   }
-  const std::shared_lock state(file->state);
-  if (file->presence == BlockFile::Presence::unknown) return away(**disk, key);
-  if (!file->fd.valid()) return {};
-  auto zeroed = io_.zero((*disk)->handle_of(*file), *range);
-  (*disk)->mark_unsynced(*file);
-  return zeroed;
+  return change(*disk, *file, false,
+                [&](const OpenBlock& block) { return io_.zero(block, *range); });
+}
+
+Result<> FileBlockStore::blank(BlockKey key) {
+  auto disk = find(key.disk);
+  if (!disk.ok()) return disk.error();
+  auto file = files_.use(*disk, key);
+  return change(*disk, *file, true, [&](const OpenBlock& block) {
+    return io_.zero(block, {0, (*disk)->block_size_bytes()});
+  });
 }
 
 Result<> FileBlockStore::flush(DiskId disk) {
@@ -404,15 +439,8 @@ Result<> FileBlockStore::give_up(BlockKey key, Extent range) {
   auto checked = check_range(**disk, range.begin_bytes, range.end_bytes - range.begin_bytes);
   if (!checked.ok()) return checked.error();
   auto file = files_.use(*disk, key);
-  while (true) {
-    auto opened = ensure_open(*disk, *file, true);
-    if (!opened.ok()) return opened;
-    const std::shared_lock state(file->state);
-    if (!file->fd.valid()) continue;  // removed between the two locks
-    auto done = BlockFileIo::give_up((*disk)->handle_of(*file), *checked);
-    (*disk)->mark_unsynced(*file);
-    return done;
-  }
+  return change(*disk, *file, true,
+                [&](const OpenBlock& block) { return BlockFileIo::give_up(block, *checked); });
 }
 
 Result<BlockStore::Usage> FileBlockStore::usage(DiskId disk) {

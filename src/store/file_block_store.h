@@ -95,6 +95,10 @@ class FileBlockStore final : public BlockStore {
                       std::vector<DiskId> origins);
   Result<> check_space(const DiskRef& disk, BlockFile& file, Extent range);
   Result<> ensure_open(const DiskRef& disk, BlockFile& file, bool create);
+  template <class Change>
+  Result<> change(const DiskRef& disk, BlockFile& file, bool create, const Change& change_it);
+  Result<> unshare(const DiskRef& disk, BlockFile& file);
+  Error full() const;
   Result<> sync_predecessor();
 
   const StoreFolder folder_;

@@ -26,9 +26,7 @@ Result<> FileBlockStore::fork(BlockKey from, Generation to, std::uint32_t offset
   if (!disk.ok()) return disk.error();
   auto fits = space_.fits((*disk)->block_size_bytes());
   if (!fits.ok()) return fits.error();
-  if (!*fits)
-    return Error{Code::no_space,
-                 fmt::format("the file system of {} is full up to the reserve", folder_.root.path)};
+  if (!*fits) return full();
   auto base = files_.use(*disk, from);
   auto opened = ensure_open(*disk, *base, false);
   if (!opened.ok()) return opened;
@@ -36,21 +34,6 @@ Result<> FileBlockStore::fork(BlockKey from, Generation to, std::uint32_t offset
   const std::unique_lock state(file->state);
   const std::shared_lock base_state(base->state);
   return (*disk)->fork(*file, *base, io_, offset_bytes, data);
-}
-
-Result<> FileBlockStore::blank(BlockKey key) {
-  auto disk = find(key.disk);
-  if (!disk.ok()) return disk.error();
-  auto file = files_.use(*disk, key);
-  while (true) {
-    auto opened = ensure_open(*disk, *file, true);
-    if (!opened.ok()) return opened;
-    const std::shared_lock state(file->state);
-    if (!file->fd.valid()) continue;  // removed between the two locks
-    auto done = io_.zero((*disk)->handle_of(*file), {0, (*disk)->block_size_bytes()});
-    (*disk)->mark_unsynced(*file);
-    return done;
-  }
 }
 
 /// Built aside and renamed, as a new disk's folder is.
@@ -70,6 +53,11 @@ Result<> FileBlockStore::clone_disk(DiskId from, const std::vector<BlockKey>& fr
     auto done = shards.insert(shard).second ? make_folder(*folder, shard) : Result<>();
     if (done.ok()) done = (*disk)->link_into(*folder, key);
     if (!done.ok()) return done;
+    // Whoever opens it from here on sees the links by himself.
+    if (auto file = files_.use_if_open(key)) {
+      const std::unique_lock state((*file)->state);
+      (*file)->shared = true;
+    }
   }
   for (const std::string& name : shards) {
     auto shard = open_folder(*folder, name);

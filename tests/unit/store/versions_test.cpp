@@ -5,8 +5,11 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <memory>
+#include <thread>
 
 #include "harness/temp_folder.h"
 #include "store/file_block_store.h"
@@ -89,6 +92,35 @@ TEST_P(Versions, begin_as_a_copy_with_a_change) {
   EXPECT_TRUE(store_->fork(key_of(1), Generation{3}, 0, payload_of("x")).failed_with(Code::exists));
 }
 
+// Of a copy that makes an older version right, while a change makes a younger one of it: whoever
+// looks afterwards must find the younger one, or it must have what the older one got.
+TEST_P(Versions, begin_with_what_their_base_got_while_they_were_not_there) {
+  constexpr std::uint32_t unit = BlockStore::unit_bytes;
+  for (std::uint64_t block = 0; block < 40; ++block) {
+    const BlockKey base = key_of(1, 1, block);
+    ASSERT_TRUE(store_->write(base, 0, payload_of(std::string(block_size, 'a'))).ok());
+    std::atomic<bool> go{false};
+    std::uint32_t owed = 0;  // units that the younger version must have
+    std::thread writer([&] {
+      while (!go) std::this_thread::yield();
+      for (std::uint32_t at = 0; at < block_size; at += unit) {
+        ASSERT_TRUE(store_->write(base, at, payload_of(std::string(unit, 'b'))).ok());
+        if ((*store_->versions(disk_of(1), BlockIndex{block}, false))->size() > 1) break;
+        ++owed;
+      }
+    });
+    go = true;
+    const auto forked =
+        store_->fork(base, Generation{2}, block_size - unit, payload_of(std::string(unit, 'c')));
+    EXPECT_TRUE(forked.ok()) << forked.error().what;
+    writer.join();
+    owed = std::min(owed, block_size / unit - 1);
+    EXPECT_EQ(read(key_of(2, 1, block), 0, owed * unit), std::string(owed * unit, 'b'))
+        << "block " << block;
+    EXPECT_TRUE(store_->check(key_of(2, 1, block), {0, block_size})->empty());
+  }
+}
+
 TEST_P(Versions, of_nothing_but_zeros_are_there) {
   ASSERT_TRUE(store_->write(key_of(1), 0, payload_of("abc")).ok());
   ASSERT_TRUE(store_->blank(key_of(2)).ok());
@@ -117,6 +149,37 @@ TEST_P(Versions, make_a_disk_of_their_own_without_a_copy) {
   ASSERT_TRUE(store_->fork(key_of(1, 3), Generation{2}, 0, payload_of("own")).ok());
   EXPECT_EQ(read(key_of(2, 3), 0, 4), "ownd");
   EXPECT_EQ(read(key_of(1, 2), 0, 4), "dddd");
+}
+
+// A copy from another node may still have to make a version right that a clone shares here.
+TEST_P(Versions, that_are_shared_change_in_one_disk_only) {
+  const std::string data(block_size, 'd');
+  for (std::uint64_t block = 0; block < 5; ++block)
+    ASSERT_TRUE(store_->write(key_of(4, 1, block), 0, payload_of(data)).ok());
+  ASSERT_TRUE(store_->flush(disk_of(1)).ok());
+  std::vector<BlockKey> frozen;
+  for (std::uint64_t block = 0; block < 5; ++block) frozen.push_back(key_of(4, 1, block));
+  ASSERT_TRUE(store_->clone_disk(disk_of(1), frozen, disk_of(2)).ok());
+  ASSERT_TRUE(store_->write(key_of(4, 1, 0), 0, payload_of("origin")).ok());
+  ASSERT_TRUE(store_->zero(key_of(4, 1, 1), 0, 8192).ok());
+  ASSERT_TRUE(store_->blank(key_of(4, 1, 2)).ok());
+  ASSERT_TRUE(store_->give_up(key_of(4, 1, 3), {0, 4096}).ok());
+  ASSERT_TRUE(store_->write(key_of(1, 2, 4), 0, payload_of("clone")).ok());
+  const auto look = [&] {
+    for (std::uint64_t block = 0; block < 4; ++block)
+      EXPECT_EQ(read(key_of(1, 2, block), 0, block_size), data) << "of the clone, block " << block;
+    EXPECT_EQ(read(key_of(4, 1, 0), 0, 7), "origind");
+    EXPECT_EQ(read(key_of(4, 1, 1), 8190, 4), std::string(2, '\0') + "dd");
+    EXPECT_EQ(read(key_of(4, 1, 2), 0, block_size), std::string(block_size, '\0'));
+    EXPECT_TRUE(store_->read(key_of(4, 1, 3), 0, 1, false).failed_with(Code::corrupt));
+    EXPECT_EQ(read(key_of(4, 1, 4), 0, block_size), data);
+    EXPECT_EQ(read(key_of(1, 2, 4), 0, 6), "cloned");
+  };
+  look();
+  ASSERT_TRUE(store_->flush(disk_of(1)).ok());
+  ASSERT_TRUE(store_->flush(disk_of(2)).ok());
+  reopen();
+  look();
 }
 
 TEST_P(Versions, that_are_shared_are_counted_once_and_only_while_somebody_shares_them) {
