@@ -53,6 +53,7 @@ class BlockPull {
   Task<Fetched> read_source(Extent chunk);
   void measure();
   void judge_link(Duration took, std::size_t bytes);
+  Result<> keep_head();
   /// `data` empty: zeros.
   Result<> put(Extent range, const Payload& data);
   Task<void> pace();
@@ -64,6 +65,7 @@ class BlockPull {
   NodeCore::DiskRef disk_;
   BlockKey key_;
   LogKey log_key_;
+  std::optional<BlockKey> head_;     // to be kept from what this does to an older version
   std::shared_ptr<BlockCopy> copy_;  // shared with the changes that take turns with it
   bool rewrite_ = false;
   std::vector<Extent> extents_;

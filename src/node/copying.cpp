@@ -366,6 +366,8 @@ Result<> BlockPull::give_up(Extent unit) {
   if (!admitted.ok()) return admitted.error();
   const std::lock_guard turn(copy_->mutex);
   if (copy_->covered.uncovered(unit).empty()) return {};
+  auto kept = keep_head();
+  if (!kept.ok()) return kept;
   reply_.set_lost_units(reply_.lost_units() + 1);
   return core_->give_up(*disk_, key_, unit);
 }
@@ -373,6 +375,8 @@ Result<> BlockPull::give_up(Extent unit) {
 Result<> BlockPull::put(Extent range, const Payload& data) {
   auto admitted = step();
   if (!admitted.ok()) return admitted.error();
+  auto kept = keep_head();
+  if (!kept.ok()) return kept;
   const std::lock_guard turn(copy_->mutex);
   for (const Extent& gap : copy_->covered.uncovered(range)) {
     const std::uint32_t length = gap.end_bytes - gap.begin_bytes;

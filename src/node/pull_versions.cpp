@@ -2,6 +2,8 @@
 //
 // Copies that other nodes are the source of: how many there are at a time, and all versions of a
 // block as one.
+#include <utility>
+
 #include "node/block_pull.h"
 #include "ukai/limits.h"
 
@@ -45,6 +47,14 @@ Result<> BlockPull::keep_covered() {
   return core_->make_own(*disk_, key_, true);
 }
 
+/// The target of a copy is in sync as far as acknowledged changes go, unless it is being healed. If
+/// the copy ends in the middle, the head must not have lost what it sees in older versions: those
+/// may be gone at the source.
+Result<> BlockPull::keep_head() {
+  const auto head = std::exchange(head_, std::nullopt);
+  return head ? core_->make_own(*disk_, *head, false) : Result<>();
+}
+
 /// In the order in which they descend from each other, so that a version that is made meanwhile, by
 /// a change of the head, begins as what it should; or is compared, as the head comes last.
 Task<Result<pb::PullReply>> BlockPull::run_versions() {
@@ -58,6 +68,7 @@ Task<Result<pb::PullReply>> BlockPull::run_versions() {
     pb::PullRequest request = request_;
     request.set_generation(raw(version));
     BlockPull pull(core_, std::move(request));
+    if (request_.from_sequence() == 0) pull.head_ = key_;
     auto pulled = co_await pull.run();
     if (!pulled.ok()) co_return pulled;
     reply_.set_bytes_compared(reply_.bytes_compared() + pulled->bytes_compared());
