@@ -296,6 +296,15 @@ Connector::Need Connector::need_of(std::size_t index) {
   return Need::nothing;
 }
 
+/// When a member that needs nothing now may need something though nothing has changed.
+TimePoint Connector::next_look(std::size_t index) {
+  std::lock_guard lock(core_.mutex);
+  const TimePoint now = core_.now();
+  const TimePoint rested = core_.replicas[index]->pace.heal_after;
+  const bool rests = core_.members.missing(index) && rested > now;
+  return rests ? std::min<TimePoint>(rested, now + heal_backoff_max) : now + heal_backoff_max;
+}
+
 Task<void> Connector::keep_all_open(Healer& healer) {
   std::size_t begun = 0;
   while (!core_.stop_reason()) {
@@ -315,7 +324,7 @@ Task<void> Connector::keep_open(std::size_t index, Healer& healer) {
       case Need::end:
         co_return;
       case Need::nothing: {
-        co_await core_.changed.wait(ticket, core_.now() + heal_backoff_max);
+        co_await core_.changed.wait(ticket, next_look(index));
         backoff = limits::reconnect_backoff_min;
         continue;
       }

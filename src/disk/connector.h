@@ -53,6 +53,7 @@ class Connector {
   Task<Result<std::vector<BlockVersion>>> active_of(std::size_t index);
   Task<void> keep_open(std::size_t index, Healer& healer);
   Need need_of(std::size_t index);
+  TimePoint next_look(std::size_t index);
   void set_state(std::size_t index, Replica::State state);
 
   DiskCore& core_;

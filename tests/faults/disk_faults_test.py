@@ -10,7 +10,7 @@ import pytest
 
 from cluster import Cluster, wait_until
 from files import MIB
-from load import SLACK, Load
+from load import SLACK, STALL_S, Load
 from oracles import HonestStatus, replicas_are_equal, space_is_accounted_for
 from preloads import BadDisk
 
@@ -19,6 +19,7 @@ NewLoad = Callable[..., Load]
 Honest = Callable[[Cluster, str], HonestStatus]
 SIZE = 32 * MIB
 BLOCKS = ("--block-size", "1MiB")
+REST_S = 10  # of a node that was slow for the first time
 
 
 @pytest.mark.alone
@@ -39,7 +40,8 @@ def test_f14_a_nodes_disk_is_slow(new_cluster: NewCluster, name: str, load: NewL
         report = checker.during(20)
         assert report["writes"] and not report["errors"], report
     disk.good()
-    cluster.wait_healthy(name)
+    wait_until(lambda: cluster.health(name) == "healthy", "the node is back when it has rested",
+               REST_S + STALL_S * SLACK)
     status.passes()
     checker.passes()
     checker.end()
