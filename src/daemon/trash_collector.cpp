@@ -7,6 +7,13 @@
 #include "ukai/limits.h"
 
 namespace ukai {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr Duration retry_min = 1s;  // of what cannot be deleted yet; then twice that
+constexpr Duration retry_max = 10s;
+
+}  // namespace
 
 TrashCollector::TrashCollector(NodeId id, Catalog& catalog, Scheduler& scheduler, StorageNode& node,
                                WorkerPool& pool)
@@ -21,13 +28,18 @@ Task<void> TrashCollector::run() {
   watch_ = catalog_.coordination().watch(Catalog::trash_path(id_), true,
                                          [changed = changed_] { changed->notify(); });
   for (const DiskId& disk : node_.left_disks()) left_.insert(disk);
+  Duration pause = retry_min;
   while (!stopping_) {
     const std::uint64_t ticket = changed_->ticket();
     const bool deleted = co_await delete_all();
     const bool cleared = co_await clear_left();
-    const bool done = deleted && cleared;
-    const Duration pause = done ? Duration(limits::trash_interval) : limits::node_refresh_interval;
-    co_await changed_->wait(ticket, scheduler_.now() + pause);
+    if (deleted && cleared) {
+      co_await changed_->wait(ticket, scheduler_.now() + limits::trash_interval);
+    } else {
+      co_await changed_->wait(ticket, scheduler_.now() + pause);
+    }
+    const bool news = changed_->ticket() != ticket;
+    pause = news ? retry_min : std::min(pause * 2, retry_max);
   }
   watch_.reset();
 }

@@ -58,22 +58,22 @@ def test_f22_a_job_outlives_everybody(new_cluster: NewCluster, name: str) -> Non
     cluster = new_cluster("--nodes", "3", "--hosts", "2")
     # Small blocks and a low rate: a machine that takes its time to start daemons is not overtaken
     # by the job, which would take a minute.
-    disk = cluster.create(name, "128MiB", "n1,n3", "--block-size", "512KiB")
-    data = pattern(128 * MIB)
+    disk = cluster.create(name, "64MiB", "n1,n3", "--block-size", "256KiB")
+    data = pattern(64 * MIB)
     write_at(disk, 0, data)
-    number = detached(cluster, "relocate", name, "--from", "n1", "--to", "n2", "--rate", "2M")
+    number = detached(cluster, "relocate", name, "--from", "n1", "--to", "n2", "--rate", "1M")
     for victim in ("n2", "n1", "h1", "zk"):
         done = job(cluster, number)["blocks_done"]
         wait_until(lambda: bool(job(cluster, number)["blocks_done"] > done), "it goes on", 60)
         cluster.kill(victim)
-        time.sleep(1)
+        time.sleep(0.5)
         cluster.start(victim)
         assert job(cluster, number)["blocks_done"] >= done
     cluster.ctl("job", "rate", number, "unlimited")
     cluster.ctl("--timeout", "60", "job", "wait", number)
     assert placement(cluster, name) == {"0-255": "n2:in-sync n3:in-sync"}
     for host in ("h1", "h2"):
-        assert read_at(cluster.mount(host) / name, 0, 128 * MIB) == data
+        assert read_at(cluster.mount(host) / name, 0, 64 * MIB) == data
     cluster.verify(name)
 
 
@@ -104,8 +104,8 @@ def test_f22_a_copy_over_a_link_that_breaks_every_five_seconds(sites: tuple[Clus
 def test_f23_a_job_is_slowed_hurried_and_cancelled(cluster: Cluster, name: str) -> None:
     """The rate is kept within 10 %, and changes while it runs."""
     # Small blocks: a block is counted when all of it is there.
-    disk = cluster.create(name, "256MiB", "n1", "--block-size", "256KiB")
-    for part in range(4):
+    disk = cluster.create(name, "128MiB", "n1", "--block-size", "256KiB")
+    for part in range(2):
         write_at(disk, part * 64 * MIB, pattern(64 * MIB, part))
     holder = os.open(disk, os.O_RDWR)  # the counters are those of one lease
     number = detached(cluster, "replicate", name, "--to", "n2", "--rate", "2M")

@@ -43,7 +43,7 @@ def test_f7_blocks_move_while_everybody_is_killed(cluster: Cluster, name: str, l
     wait_until(lambda: any(job["disk"] == name for job in cluster.json("job", "list")["jobs"]),
                "it has begun", 20)
     for victim in dice.sample(["source", "target", "holder", "operator"], 4):
-        time.sleep(dice.uniform(0.2, 1.5))
+        time.sleep(dice.uniform(0.2, 1))
         if victim == "operator":
             operator.kill()
         elif victim == "holder":
@@ -54,7 +54,7 @@ def test_f7_blocks_move_while_everybody_is_killed(cluster: Cluster, name: str, l
         else:
             node = "n1" if victim == "source" else "n2"
             cluster.kill(node)
-            time.sleep(dice.uniform(0.2, 3))
+            time.sleep(dice.uniform(0.2, 2))
             cluster.start(node)
     operator.wait()
     # Refused if it is done already: 3 MiB a second are ten seconds, and the dice may take longer.
