@@ -26,6 +26,7 @@ class Disk:
     meta: dict[str, str] = field(default_factory=dict)
     hosts: list[str] = field(default_factory=list)
     holder: str | None = None
+    lease_type: str = "guest"
     snapshots: dict[str, int] = field(default_factory=dict)
     health: str = "healthy"
     reasons: list[str] = field(default_factory=list)
@@ -48,13 +49,13 @@ class FakeUkaictl:
         self.busy_snapshots: set[str] = set()
         self.jobs: dict[str, Document] = {}
         self.job_states = ["running", "done"]
-        self.retakes_lease = False
+        self.retakes_lease = ""  # guest: the holder does, while it is on the list; job: always
         self.calls: list[list[str]] = []
         self._faults: list[tuple[str, int, str]] = []
 
-    def fail(self, command: str, status: int, line: str, times: int = 1) -> None:
-        """The next `times` commands that begin so fail with this."""
-        self._faults += [(command, status, line)] * times
+    def fail(self, command: str, status: int, line: str, times: int = 1, after: int = 0) -> None:
+        """Of the commands that begin so, `after` go well and the next `times` fail with this."""
+        self._faults += [(command, 0, "")] * after + [(command, status, line)] * times
 
     def ran(self, command: str) -> list[str]:
         """The commands that begin so."""
@@ -79,7 +80,9 @@ class FakeUkaictl:
         for fault in self._faults:
             if line.startswith(fault[0]):
                 self._faults.remove(fault)
-                raise Failed(fault[1], fault[2])
+                if fault[1]:
+                    raise Failed(fault[1], fault[2])
+                return
 
     def _answer(self, words: list[str]) -> Document | None:
         for count in (2, 1):
@@ -127,7 +130,8 @@ class FakeUkaictl:
 
     def _disk_info(self, name: str, options: list[str]) -> Document:
         disk = self._find(name)
-        return {**self._shown(name, disk), "allowed_hosts": sorted(disk.hosts),
+        lease = {"holder": disk.holder, "type": disk.lease_type} if disk.holder else None
+        return {**self._shown(name, disk), "allowed_hosts": sorted(disk.hosts), "lease": lease,
                 "meta": disk.meta, "open": None}
 
     def _disk_create(self, name: str, options: list[str]) -> Document:
@@ -180,8 +184,10 @@ class FakeUkaictl:
 
     def _lease_release(self, name: str, options: list[str]) -> Document:
         assert options == ["--force"]
-        if not self.retakes_lease:
-            self._find(name).holder = None
+        disk = self._find(name)
+        if self.retakes_lease != "job" and (not self.retakes_lease
+                                            or disk.holder not in disk.hosts):
+            disk.holder = None
         return {"released": True}
 
     # -- snapshots

@@ -85,6 +85,7 @@ class AttachTestCase(UkaiCase):
         self.driver.ensure_export(self.ctxt, volume)
 
 
+@ddt.ddt
 class DetachTestCase(UkaiCase):
     def attached(self, *hosts: str, **fields: object) -> object:
         volume = self.created(**fields)
@@ -136,13 +137,43 @@ class DetachTestCase(UkaiCase):
         self.assertFalse(self.driver.terminate_connection(volume, {}))
         self.assertEqual((None, ["nobody"]), (self.disk(volume).holder, self.disk(volume).hosts))
 
-    def test_says_when_a_host_cannot_be_fenced(self) -> None:
+    @ddt.data("guest", "job")
+    def test_by_force_of_a_host_that_takes_the_lease_again(self, why: str) -> None:
+        """Once off the list, a host takes it for a job only, under which no guest writes."""
         volume = self.attached("h1")
         self.disk(volume).holder = "h1"
-        self.fake.retakes_lease = True
-        error = self.assertRaises(exception.VolumeBackendAPIException,
-                                  self.driver.terminate_connection, volume, None)
-        self.assertIn("host h1 takes the lease again and again", str(error))
+        self.fake.retakes_lease = why
+        self.driver.terminate_connection(volume, H1, force=True)
+        self.assertEqual((None if why == "guest" else "h1", ["nobody"]),
+                         (self.disk(volume).holder, self.disk(volume).hosts))
+        self.assertEqual(["lease", "disk", "lease"], [
+            call[0] for call in self.fake.calls if call[1] in ("release", "hosts")])
+
+    @ddt.data(H2, {"host": "h2"}, None)
+    def test_by_force_of_a_writer_that_is_off_the_list(self, connector: object) -> None:
+        """As a detach by force leaves it that has failed half-way."""
+        volume = self.attached("h1")
+        self.disk(volume).holder = "h2"
+        self.driver.terminate_connection(volume, connector, force=True)
+        self.assertIsNone(self.disk(volume).holder)
+        self.assertEqual(["h1", "nobody"] if connector else ["nobody"], self.disk(volume).hosts)
+
+    def test_by_force_leaves_an_administrators_lease_alone(self) -> None:
+        volume = self.attached("h1")
+        self.disk(volume).holder, self.disk(volume).lease_type = "root@here:1", "admin"
+        self.driver.terminate_connection(volume, None)
+        self.assertEqual(("root@here:1", ["nobody"]),
+                         (self.disk(volume).holder, self.disk(volume).hosts))
+
+    def test_by_force_again_after_it_has_failed_half_way(self) -> None:
+        volume = self.attached("h1")
+        self.disk(volume).holder = "h1"
+        self.fake.retakes_lease = "guest"
+        self.fake.fail("disk info", 7, "no answer", after=2)  # off the list, and not fenced
+        self.assertRaises(ctl.Unreachable, self.driver.terminate_connection, volume, None)
+        self.assertEqual(("h1", ["nobody"]), (self.disk(volume).holder, self.disk(volume).hosts))
+        self.driver.terminate_connection(volume, None)
+        self.assertIsNone(self.disk(volume).holder)
 
     def test_unreachable_is_told(self) -> None:
         volume = self.attached("h1")

@@ -233,11 +233,18 @@ def test_force_detach_takes_the_right_to_write(cloud: Cloud) -> None:
 
 
 @pytest.mark.long
-def test_force_detach_stops_a_guest_that_goes_on_writing(cloud: Cloud) -> None:
+@pytest.mark.parametrize("on_the_list", [True, False])
+def test_force_detach_stops_a_guest_that_goes_on_writing(cloud: Cloud, on_the_list: bool) -> None:
+    """Also on a host that an earlier one took off the list and did not fence."""
     volume, wanted = cloud.filled(13)
     _attachment, info = cloud.api.attach(volume, "h1")
     guest = Guest(Path(info["device_path"]))
     cloud.api.wait("volume", volume, "in-use")
+    until(lambda: guest.count > 10, "the guest writes", 30)
+    if not on_the_list:
+        cloud.cluster.ctl("disk", "hosts", cloud.name(volume), "--deny", "h1")
+        before = guest.count
+        until(lambda: guest.count > before + 10, "the guest goes on", 30)
     cloud.api.action("volumes", volume, "os-force_detach", {"connector": None})
     cloud.api.wait("volume", volume, "available")
     with pytest.raises(OSError):

@@ -19,7 +19,6 @@ LOG = logging.getLogger(__name__)
 # An empty list of hosts means anybody. This name, which no host has, is on the list of each of
 # Cinder's disks, so that a disk that is attached nowhere may be written by nobody.
 NOBODY = "nobody"
-FENCE_ROUNDS = 3
 
 
 class Hosts:
@@ -85,7 +84,14 @@ class Grants:
         return host in self._ukai.disk(name)["allowed_hosts"]
 
     def hosts(self, name: str) -> list[str]:
-        return [host for host in self._ukai.disk(name)["allowed_hosts"] if host != NOBODY]
+        """Those that may still be writing: on the list, or off it and holding the lease yet, as a
+        detach by force that has failed half-way leaves a host."""
+        disk = self._ukai.disk(name)
+        hosts = [host for host in disk["allowed_hosts"] if host != NOBODY]
+        lease = disk["lease"]
+        if lease and lease["type"] != "admin" and lease["holder"] not in hosts:
+            hosts.append(lease["holder"])
+        return hosts
 
     def deny(self, name: str, hosts: list[str]) -> None:
         if hosts:
@@ -94,13 +100,13 @@ class Grants:
     def fence(self, name: str, hosts: list[str]) -> None:
         """Takes hosts off that may still be writing: their lease ends first, so that nothing that
         they still send counts once another host has the disk."""
-        for _round in range(FENCE_ROUNDS):
-            if self._ukai.disk(name)["holder"] in hosts:
-                LOG.warning("Breaking the lease of disk %s", name)
-                self._ukai.break_lease(name)
-            self.deny(name, hosts)
-            if self._ukai.disk(name)["holder"] not in hosts:
-                return
-        raise exception.VolumeBackendAPIException(
-            data=_("disk %(name)s: host %(host)s takes the lease again and again")
-            % {"name": name, "host": ", ".join(hosts)})
+        self._end_lease(name, hosts)
+        self.deny(name, hosts)
+        # A host may have taken it again before it was off the list. From now on it does so for a
+        # job only, under which its guests do not write.
+        self._end_lease(name, hosts)
+
+    def _end_lease(self, name: str, hosts: list[str]) -> None:
+        if self._ukai.disk(name)["holder"] in hosts:
+            LOG.warning("Breaking the lease of disk %s", name)
+            self._ukai.break_lease(name)
