@@ -16,7 +16,7 @@ from typing import Any
 import glance
 from api import Api, Refused, until
 from cluster import Cluster
-from stack import Stack
+from stack import FAR_ZONE, Stack
 
 MIB = 1 << 20
 PIECE_BYTES = 2 * MIB
@@ -101,7 +101,7 @@ class Guest:
 
 class Cloud:
     """Used by one test at a time. Types: both (2 replicas anywhere), near (n1, n2 by site), spread
-    (n3, n4 by site), far (the second back end), striped."""
+    (n3, n4 by site), far (the second back end, in a zone of its own), striped."""
 
     def __init__(self, cluster: Cluster, stack: Stack) -> None:
         self.cluster = cluster
@@ -117,7 +117,8 @@ class Cloud:
             "multi": {"multiattach": "<is> True"}}
         for name, specs in types.items():
             self.api.make_type(name, volume_backend_name="both", **specs)
-        self.api.make_type("far", volume_backend_name="far")
+        self.api.make_type("far", volume_backend_name="far",
+                           **{"RESKEY:availability_zones": FAR_ZONE})
         self.api.make_type("anywhere")
 
     def states(self) -> set[str]:

@@ -20,6 +20,7 @@ DRIVER = HERE.parents[2] / "tools" / "cinder"
 RABBIT = next(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server"), None)
 PYTHON = "/usr/bin/python3"
 SERVICE_DOWN_SECONDS = 12
+FAR_ZONE = "island"  # of the second back end; the first is in Cinder's default zone
 
 
 def answers(port: int) -> bool:
@@ -192,6 +193,7 @@ ukai_replicas = 2
 {common}
 [far]
 volume_backend_name = far
+backend_availability_zone = {FAR_ZONE}
 ukai_sites = dev/site3,dev/site4
 ukai_replicas = 1
 ukai_connection_type = nfs

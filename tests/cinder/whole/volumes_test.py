@@ -10,6 +10,7 @@ import pytest
 
 from api import Refused, until
 from cloud import MIB, Cloud, Guest, digest, fill
+from stack import FAR_ZONE
 
 GIB = 1 << 30
 
@@ -41,6 +42,21 @@ def test_volume_lies_where_its_type_says(cloud: Cloud) -> None:
         if kind == "near":
             assert sorted(info["nodes"]) == ["n1", "n2"]
     cloud.check_lists()
+
+
+def test_volume_lies_in_its_zone(cloud: Cloud) -> None:
+    volume = cloud.api.create(volume_type="anywhere", availability_zone=FAR_ZONE)
+    shown = cloud.api.volume(volume)
+    assert shown["availability_zone"] == FAR_ZONE
+    assert shown["os-vol-host-attr:host"] in ("cinder@far#dev/site3", "cinder@far#dev/site4")
+    assert cloud.info(volume)["nodes"] in (["n3"], ["n4"])
+    clone = cloud.api.create(source_volid=volume)
+    assert cloud.api.volume(clone)["availability_zone"] == FAR_ZONE
+    failed = cloud.api.create("error", volume_type="both", availability_zone=FAR_ZONE)
+    with pytest.raises(Refused, match="400"):
+        cloud.api.create(volume_type="anywhere", availability_zone="nowhere")
+    assert cloud.in_ukai() == {f"volume-{volume}", f"volume-{clone}"}
+    cloud.api.delete(failed)
 
 
 def test_multiattach_is_refused(cloud: Cloud) -> None:
@@ -115,13 +131,12 @@ def test_retype_moves_a_volume_in_use(cloud: Cloud) -> None:
 
 def test_migrates_to_another_back_end_without_copying_through_here(cloud: Cloud) -> None:
     volume, wanted = cloud.filled(6, volume_type="anywhere", availability_zone="nova")
-    here = cloud.api.volume(volume)["os-vol-host-attr:host"]
-    there = next(pool for pool in ("cinder@far#dev/site3", "cinder@far#dev/site4")
-                 if pool != here)
+    there = "cinder@far#dev/site3"
     cloud.api.action("volumes", volume, "os-migrate_volume", {"host": there})
     until(lambda: cloud.api.volume(volume)["os-vol-host-attr:host"] == there, "moved", 60)
     info = cloud.info(volume)
-    assert info["nodes"] == ["n" + there[-1]] and info["name"] == f"volume-{volume}"
+    assert info["nodes"] == ["n3"] and info["name"] == f"volume-{volume}"
+    assert cloud.api.volume(volume)["availability_zone"] == FAR_ZONE
     assert cloud.digest(volume) == wanted
 
 
