@@ -71,7 +71,18 @@ Result<> Disk::check_view(View at) {
 }
 
 Task<Result<Payload>> Disk::read(ByteRange range, View at) {
+  return at ? read_frozen(range, at) : read_parts(range, at);
+}
+
+/// What is read while the snapshot goes may be what an older version has.
+Task<Result<Payload>> Disk::read_frozen(ByteRange range, View at) {
   if (auto fine = check_view(at); !fine) co_return fine.error();
+  auto data = co_await read_parts(range, at);
+  if (auto fine = check_view(at); !fine) co_return fine.error();
+  co_return data;
+}
+
+Task<Result<Payload>> Disk::read_parts(ByteRange range, View at) {
   core_.counters.reads += 1;
   core_.counters.read_bytes += range.size_bytes();
   core_.counters.read_sizes.count(range.size_bytes());

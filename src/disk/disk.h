@@ -90,6 +90,8 @@ class Disk {
 
  private:
   Result<> check_view(View at);
+  Task<Result<Payload>> read_frozen(ByteRange range, View at);
+  Task<Result<Payload>> read_parts(ByteRange range, View at);
   Task<Result<>> change_range(ByteRange range, IoOp op, Payload data);
   Task<Result<>> announce(pb::ChangeDiskRequest resize);
   Task<Result<bool>> compare_block(BlockIndex block, pb::Difference& difference);

@@ -71,6 +71,10 @@ TEST(DiskSimulation, moves_blocks_with_all_of_their_versions) {
   expect_no_seed_fails(plans::snapshots_and_moves, 10);
 }
 
+TEST(DiskSimulation, keeps_what_snapshots_have_frozen_while_the_disk_grows) {
+  expect_no_seed_fails(plans::snapshots_and_growth, 3);
+}
+
 TEST(DiskSimulation, never_returns_damage) { expect_no_seed_fails(plans::damages, 10); }
 
 TEST(DiskSimulation, outlives_a_bad_zookeeper) { expect_no_seed_fails(plans::bad_metadata, 10); }

@@ -24,6 +24,8 @@ inline constexpr Plan snapshots_and_power{
     .nodes = 3, .stripe = true, .replicas = 2, .power = true, .snapshots = true};
 inline constexpr Plan snapshots_and_moves{
     .nodes = 3, .replicas = 2, .moves = true, .snapshots = true};
+inline constexpr Plan snapshots_and_growth{
+    .nodes = 3, .stripe = true, .replicas = 2, .rounds = 6, .grows = true, .snapshots = true};
 inline constexpr Plan damages{.nodes = 2, .damages = true};
 inline constexpr Plan bad_metadata{.nodes = 2, .hosts = 2, .bad_metadata = true};
 inline constexpr Plan slow_healing{.nodes = 2, .rounds = 4, .heal_rate_bytes_per_s = 8U << 10};

@@ -110,6 +110,8 @@ class Run {
   void clone_some();
   Task<void> read_frozen(std::shared_ptr<Frozen> frozen);
   std::vector<std::string> snapshot_names();
+  void roll_back_some();
+  void reread(const std::shared_ptr<Frozen>& frozen);
   void finish_snapshots();
   std::string seen_content(const SimNode& node, BlockIndex block, Generation at);
   std::string leftover_versions();

@@ -105,6 +105,51 @@ Task<void> Run::read_frozen(std::shared_ptr<Frozen> frozen) {
   }
 }
 
+/// The disk is what it was then, all that was frozen stays as it is, and the guest begins anew.
+void Run::roll_back_some() {
+  const auto names = snapshot_names();
+  if (names.empty()) return;
+  const std::string name = names[world_.scheduler.below(names.size())];
+  guest_.close();
+  pb::ChangeDiskRequest request;
+  request.set_disk_id(disk_.to_string());
+  request.set_rollback(name);
+  world_.disturb("operator: rolls back to " + name);
+  const TimePoint patience = world_.scheduler.now() + 60s;
+  auto done = wait(host().disks->change_disk(request));
+  while (!(done && done->ok()) && world_.scheduler.now() < patience) {
+    world_.scheduler.run_for(500ms);
+    empty_trash(false);  // a job that waits for it has the disk open
+    done = wait(host().disks->change_disk(request));
+  }
+  const bool rolled = done && done->ok();
+  const std::string why = rolled ? "" : done ? done->error().what : "no answer";
+  expect(rolled, fmt::format("cannot roll back to {}: {}", name, why));
+  for (const auto& frozen : frozen_) {
+    if (frozen->file != "d@" + name) continue;
+    auto rolled_back = std::make_shared<Frozen>(*frozen);  // what it has seen, it must see again
+    rolled_back->file = "d";
+    reread(rolled_back);
+  }
+  for (const auto& frozen : frozen_) reread(frozen);
+  guest_.move_to(host_);
+  expect(until([&] { return guest_.is_open(); }, 60s),
+         "the guest cannot open what was rolled back");
+  guest_.write_all();
+  expect(until([&] { return quiet(); }, 60s), "a write never ended after the rollback");
+}
+
+void Run::reread(const std::shared_ptr<Frozen>& frozen) {
+  const auto over = std::make_shared<bool>(false);  // shared: the read may outlast the patience
+  const auto read = [](Run& run, std::shared_ptr<Frozen> what,
+                       std::shared_ptr<bool> done) -> Task<void> {
+    co_await run.read_frozen(std::move(what));
+    *done = true;
+  };
+  spawn(read(*this, frozen, over));
+  expect(until([&] { return *over; }, 120s), frozen->file + " cannot be read after a rollback");
+}
+
 std::vector<std::string> Run::snapshot_names() {
   const auto entry = wait(host().catalog->load_disk(disk_));
   std::vector<std::string> out;
@@ -132,6 +177,7 @@ void Run::finish_snapshots() {
              },
              120s),
          "a snapshot or a clone cannot be read");
+  roll_back_some();
   for (const std::string& name : snapshot_names()) {
     pb::ChangeDiskRequest request;
     request.set_disk_id(disk_.to_string());
