@@ -10,7 +10,7 @@ import random
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 from cluster import Cluster, run
 
@@ -48,6 +48,15 @@ def read_at(path: Path, offset: int, size: int) -> bytes:
     finally:
         os.close(fd)
     return b"".join(parts)
+
+
+def error_of(work: Callable[[], object]) -> int:
+    """0: it succeeds."""
+    try:
+        work()
+        return 0
+    except OSError as error:
+        return error.errno or -1
 
 
 def fallocate(fd: int, mode: int, offset: int, size: int) -> None:

@@ -32,10 +32,11 @@ def test_a_guest_boots_twice_from(aio: str, images: tuple[Path, Path], shared: C
     shared.delete(name)
 
 
-def test_a_guest_does_not_notice_that_nodes_die(images: tuple[Path, Path], own: Cluster,
-                                                name: str) -> None:
+def test_a_guest_does_not_notice_that_nodes_die_and_another_ukaid_takes_over(
+        images: tuple[Path, Path], own: Cluster, name: str) -> None:
     disk = own.create(name, "1GiB", "n1,n2,n3")
     ended = threading.Event()
+    taken_over: list[str] = []
 
     def trouble() -> None:
         for node in ("n2", "n1", "n3"):
@@ -45,6 +46,9 @@ def test_a_guest_does_not_notice_that_nodes_die(images: tuple[Path, Path], own: 
             time.sleep(2)
             own.start(node)
             own.wait_healthy(name)
+            if not ended.is_set():
+                own.devcluster("takeover", "h1")
+                taken_over.append(node)
 
     thread = threading.Thread(target=trouble)
     thread.start()
@@ -52,6 +56,7 @@ def test_a_guest_does_not_notice_that_nodes_die(images: tuple[Path, Path], own: 
     ended.set()
     thread.join()
     assert outcome.passed, outcome.why()
+    assert taken_over
     own.wait_healthy(name)
     own.verify(name)
     boots_from_a_clone(images, own, name)

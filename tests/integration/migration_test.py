@@ -14,7 +14,7 @@ from typing import Callable, Iterator
 import pytest
 
 from cluster import Cluster
-from files import background, fio_command, finish
+from files import background, error_of, fio_command, finish
 from migration import Attachment
 
 HAND_OVER_S = 0.2  # design.md 7; 0.02 is wanted
@@ -41,14 +41,6 @@ def attachments() -> Iterator[Callable[..., Attachment]]:
             return one
 
         yield open_one
-
-
-def error_of(work: Callable[[], object]) -> int:
-    try:
-        work()
-        return 0
-    except OSError as error:
-        return error.errno or -1
 
 
 def test_the_destination_reads_what_the_source_has_written(

@@ -2,6 +2,7 @@
 """ukaid --takeover: another process goes on with the mount while its files are in use."""
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -11,15 +12,18 @@ import struct
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Iterator
 
 from cluster import Cluster, binary, run, wait_until
-from files import MIB, background, pattern, read_at, write_at
+from files import MIB, background, error_of, pattern, read_at, write_at
+from migration import Attachment
 
 QEMU_BYTE = 101
 STALL_SECONDS = 12  # 4 s are the bound; machines of tests are slow
+TAKEOVERS_MAX = 20  # in which another host may be late
 # Writes 4 KiB pieces with O_DIRECT through one descriptor, reads some of them back, and says what
 # it did when it is told to end. Each piece tells its place and how often it was written.
 WRITER = """
@@ -214,3 +218,88 @@ def test_a_host_that_stores_data_is_taken_over_with_its_node(new_cluster: Callab
     assert not os.path.ismount(cluster.mount())
     cluster.devcluster("up")
     assert read_at(disk, 0, 4096)
+
+
+def meanwhile(cluster: Cluster, work: Callable[[], None]) -> None:
+    """Takes h1 over, and does `work` again and again until that is done."""
+    with ThreadPoolExecutor(1) as operator:
+        done = operator.submit(take_over, cluster)
+        while not done.done():
+            work()
+        done.result()
+
+
+def is_dead(fd: int) -> bool:
+    """It may read, but neither write nor flush. It is told at once: it does not ask whoever has the
+    disk to hand it over, which takes 30 s."""
+    begun = time.monotonic()
+    errors = {error_of(lambda: os.pwrite(fd, b"stale", 0)), error_of(lambda: os.fdatasync(fd))}
+    return errors == {errno.EIO} and time.monotonic() - begun < STALL_SECONDS
+
+
+def test_a_handle_dies_if_another_host_has_the_disk_meanwhile(own: Cluster, name: str) -> None:
+    """The lease is free while the mount passes on. Who takes it then is the writer."""
+    disk = own.create(name, "16MiB", "n1,n2")
+    kept = os.open(disk, os.O_RDWR)
+    taken: list[int] = []
+
+    def take() -> None:
+        if taken:
+            return
+        try:
+            taken.append(os.open(own.mount("h2") / name, os.O_RDWR))
+        except OSError as error:
+            assert error.errno == errno.EBUSY, error
+
+    for turn in range(TAKEOVERS_MAX):
+        os.pwrite(kept, b"first %02d" % turn, 0)
+        meanwhile(own, take)
+        if taken:
+            break
+    assert taken, "the other host never was first"
+    second = taken[0]
+    assert os.pread(second, 8, 0) == b"first %02d" % turn
+    os.pwrite(second, b"second", 0)
+    assert is_dead(kept)
+    assert os.pread(kept, 6, 0) == b"second"
+    os.close(second)
+    wait_until(lambda: own.info(name)["holder"] is None, "nobody has it", 30)
+    assert is_dead(kept)
+    with opened(disk, os.O_RDWR) as fresh:
+        os.pwrite(fresh, b"third!", 0)
+    take_over(own)
+    assert is_dead(kept), "dead handles stay so"
+    assert os.pread(kept, 6, 0) == b"third!"
+    error_of(lambda: os.close(kept))
+    own.verify(name)
+
+
+def test_a_guest_that_has_left_does_not_come_back(own: Cluster, name: str) -> None:
+    """Its QEMU has let the disk go, so that the new process takes no lease for it. Another host
+    reads meanwhile, and then goes on as the writer under the lease that it has read with."""
+    disk = own.create(name, "16MiB", "n1,n2")
+    own.ctl("disk", "hosts", name, "--allow", "h1", "--allow", "h2")
+    source, target = Attachment(disk, True), Attachment(own.mount("h2") / name)
+    source.write(0, b"first")
+    source.stop()
+    source.inactivate()
+
+    def read() -> None:
+        assert target.read(0, 5) == b"first"
+
+    for _ in range(TAKEOVERS_MAX):
+        meanwhile(own, read)
+        lease = own.json("lease", "show", name)
+        if lease["holder"] == "h2":
+            break
+    assert (lease["holder"], lease["type"]) == ("h2", "job"), lease
+    target.activate()
+    target.write(0, b"second")
+    assert own.json("lease", "show", name)["epoch"] == lease["epoch"], "it is the same lease"
+    target.close()
+    wait_until(lambda: own.info(name)["holder"] is None, "nobody has it", 30)
+    assert error_of(lambda: source.write(0, b"stale")) == errno.EIO
+    assert error_of(source.stop) == errno.EIO
+    assert source.read(0, 6) == b"second"
+    error_of(source.close)
+    own.verify(name)
