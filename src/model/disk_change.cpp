@@ -82,6 +82,7 @@ Result<pb::DiskRecord> apply_change(pb::DiskRecord record, const pb::ChangeDiskR
       return without_snapshot(std::move(record), request.delete_snapshot());
     case pb::ChangeDiskRequest::kRollback:
       return rolled_back(std::move(record), request.rollback());
+    case pb::ChangeDiskRequest::kShrink:
     case pb::ChangeDiskRequest::kDropNode:  // these change the map
     case pb::ChangeDiskRequest::kAddLocations:
     case pb::ChangeDiskRequest::kRemoveLocations:
