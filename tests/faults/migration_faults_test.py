@@ -234,11 +234,13 @@ def test_f24_a_guest_migrates_to_and_fro(cluster: Cluster, name: str, long: bool
     cluster.ctl("disk", "hosts", name, "--allow", "h1", "--allow", "h2")
     images = image.build(tmp_path, "512k")
     machines: list[migrating.Machine] = []
+    descriptor = os.memfd_create("guest")
+    memory = Path(f"/proc/{os.getpid()}/fd/{descriptor}")
 
     def start(number: int) -> migrating.Machine:
         host = ("h1", "h2")[number % 2]
-        machines.append(migrating.Machine(images, cluster.mount(host) / name, tmp_path, number,
-                                          read_only_first=number % 4 > 1))
+        machines.append(migrating.Machine(images, cluster.mount(host) / name, tmp_path, memory,
+                                          number, read_only_first=number % 4 > 1))
         return machines[-1]
 
     try:
@@ -257,6 +259,7 @@ def test_f24_a_guest_migrates_to_and_fro(cluster: Cluster, name: str, long: bool
     finally:
         for machine in machines:
             machine.end()
+        os.close(descriptor)
     cluster.wait_healthy(name)
     cluster.verify(name)
     cluster.delete(name)

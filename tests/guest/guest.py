@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import image  # noqa: E402
 
 AIO = ("native", "io_uring", "threads")
+MEMORY_MIB = 768
 
 
 @dataclasses.dataclass
@@ -43,8 +44,8 @@ def command(kernel: Path, initramfs: Path, disk: Path, aio: str, append: str = "
     drive = (f"file={str(disk).replace(',', ',,')},if=none,id=disk,format=raw,cache=none,"
              f"aio={aio},discard=unmap,detect-zeroes=unmap,werror=report,rerror=report")
     return [
-        "qemu-system-x86_64", "-accel", accelerator(), "-m", "768", "-nographic", "-nodefaults",
-        "-no-user-config", "-serial", "stdio", "-kernel", str(kernel), "-initrd", str(initramfs),
+        "qemu-system-x86_64", "-accel", accelerator(), "-m", str(MEMORY_MIB), "-nographic",
+        "-nodefaults", "-no-user-config", "-serial", "stdio", "-kernel", str(kernel), "-initrd", str(initramfs),
         "-append", f"console=ttyS0 quiet panic=-1 mitigations=off {append}",
         "-drive", drive, "-device", "virtio-blk-pci,drive=disk",
     ]
