@@ -2,10 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <coroutine>
 #include <cstdint>
 #include <functional>
-
-#include "ukai/task.h"
 
 namespace ukai {
 
@@ -32,10 +31,24 @@ class Scheduler {
   virtual bool cancel(TimerId id) = 0;
 };
 
+/// What sleep_for and hop return: to be awaited at once. The coroutine is suspended before the
+/// scheduler hears of it, so that it goes on over there however quick that thread is.
+class Rescheduled {
+ public:
+  Rescheduled(Scheduler& scheduler, Duration delay) : scheduler_(scheduler), delay_(delay) {}
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> awaiter) const;
+  void await_resume() const noexcept {}
+
+ private:
+  Scheduler& scheduler_;
+  Duration delay_;  // zero: no timer
+};
+
 /// Resumes on a thread of `scheduler` after `delay`.
-Task<void> sleep_for(Scheduler& scheduler, Duration delay);
+inline Rescheduled sleep_for(Scheduler& scheduler, Duration delay) { return {scheduler, delay}; }
 
 /// Resumes on a thread of `scheduler`: the hop off a completion thread that must not be held up.
-Task<void> hop(Scheduler& scheduler);
+inline Rescheduled hop(Scheduler& scheduler) { return {scheduler, Duration::zero()}; }
 
 }  // namespace ukai

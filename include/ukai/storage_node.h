@@ -27,8 +27,8 @@ struct StorageNodeOptions {
   std::string boot_id;            ///< of this machine's current boot, or a test's
   std::uint64_t incarnation = 0;  ///< random, of this process
   PeerFinder peers;
-  /// Where pulls are worked on, so that they stay out of the way of requests; outlives the node and
-  /// its pulls. nullptr: the node's scheduler.
+  /// Where pulls and hashes are worked on, so that they stay out of the way of requests; outlives
+  /// the node and these. nullptr: the node's scheduler.
   Scheduler* background = nullptr;
 };
 
@@ -46,8 +46,8 @@ struct StorageNodeOptions {
 ///  - after a failed flush the disk is not served until a new fence, which reports `crashed`.
 ///
 /// Threads: safe from any. The calls block on the device, except handle() with inline_only and
-/// pull(), whose steps run in the background. No call but pull() may be under way when it is
-/// destroyed.
+/// those whose steps run in the background, pull() and hash_in_background(). No call but these two
+/// may be under way when it is destroyed.
 class StorageNode {
  public:
   StorageNode(BlockStore& store, Scheduler& scheduler, StorageNodeOptions options);
@@ -63,6 +63,8 @@ class StorageNode {
   Result<pb::SetMissingReply> set_missing(const pb::SetMissingRequest& request);
   Task<Result<pb::PullReply>> pull(pb::PullRequest request);
   Result<pb::HashReply> hash(const pb::HashRequest& request);
+  /// The same, worked out in the background: it takes milliseconds.
+  Task<Result<pb::HashReply>> hash_in_background(pb::HashRequest request);
   /// Makes a new disk of a frozen generation, by hard links; durable if that generation is.
   Result<pb::CloneReply> clone(const pb::CloneRequest& request);
   Result<pb::DiskUsageReply> disk_usage(const pb::DiskUsageRequest& request);

@@ -3,16 +3,13 @@
 
 namespace ukai {
 
-Task<void> sleep_for(Scheduler& scheduler, Duration delay) {
-  OneShot<bool> fired;
-  scheduler.after(delay, [fired] { fired.resolve(true); });
-  co_await fired;
-}
-
-Task<void> hop(Scheduler& scheduler) {
-  OneShot<bool> there;
-  scheduler.post([there] { there.resolve(true); });
-  co_await there;
+void Rescheduled::await_suspend(std::coroutine_handle<> awaiter) const {
+  auto resume = [awaiter] { awaiter.resume(); };  // may destroy *this before post returns
+  if (delay_ == Duration::zero()) {
+    scheduler_.post(std::move(resume));
+  } else {
+    scheduler_.after(delay_, std::move(resume));
+  }
 }
 
 }  // namespace ukai

@@ -9,6 +9,7 @@
 #include "metadata/records.h"
 #include "ukai/coordination.h"
 #include "ukai/scheduler.h"
+#include "ukai/task.h"
 
 namespace ukai {
 

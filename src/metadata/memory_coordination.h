@@ -9,6 +9,7 @@
 #include "ukai/coordination.h"
 #include "ukai/limits.h"
 #include "ukai/scheduler.h"
+#include "ukai/task.h"
 
 namespace ukai {
 

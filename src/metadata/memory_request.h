@@ -7,6 +7,7 @@
 
 #include "ukai/coordination.h"
 #include "ukai/scheduler.h"
+#include "ukai/task.h"
 
 /// What a MemoryCoordination is asked, from its making to its answer.
 namespace ukai::memory {

@@ -54,7 +54,6 @@ Error BlockPull::from_source(Code code, const std::string& what) const {
 
 Result<NodeCore::Admitted> BlockPull::step() {
   auto admitted = core_->admit(request_.ref());
-  if (core_->closed()) return Error{Code::shut_down, "the node is stopping"};
   if (!admitted.ok()) return admitted;
   auto wanted = admitted->disk->check_retired(BlockIndex{request_.block()},
                                               Sequence{request_.from_sequence()});

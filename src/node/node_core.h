@@ -163,6 +163,9 @@ class NodeCore : public std::enable_shared_from_this<NodeCore> {
 /// Makes one block equal to its source's (copying.cpp).
 Task<Result<pb::PullReply>> pull_block(std::shared_ptr<NodeCore> core, pb::PullRequest request);
 
+/// NodeCore::hash in the background (upkeep.cpp).
+Task<Result<pb::HashReply>> hash_block(std::shared_ptr<NodeCore> core, pb::HashRequest request);
+
 /// The disk id in a reference; invalid.
 Result<DiskId> disk_id_of(const std::string& text);
 

@@ -38,6 +38,10 @@ Result<pb::HashReply> StorageNode::hash(const pb::HashRequest& request) {
   return core_->hash(request);
 }
 
+Task<Result<pb::HashReply>> StorageNode::hash_in_background(pb::HashRequest request) {
+  return hash_block(core_, std::move(request));
+}
+
 Result<pb::CloneReply> StorageNode::clone(const pb::CloneRequest& request) {
   return core_->clone(request);
 }

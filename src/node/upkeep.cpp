@@ -69,6 +69,7 @@ Result<NodeCore::Admitted> NodeCore::admit(const pb::SessionRef& ref) {
   DiskRef disk = find(*id);
   if (!disk) return not_served(*id);
   std::shared_lock pass(disk->gate);
+  if (closed()) return Error{Code::shut_down, "the node is stopping"};
   auto checked = disk->check(Epoch{ref.epoch()}, Session{ref.session()});
   if (!checked.ok()) return checked.error();
   return Admitted{std::move(disk), std::move(pass)};
@@ -279,6 +280,11 @@ Result<pb::HashReply> NodeCore::hash(const pb::HashRequest& request) {
     at = end;
   }
   return reply;
+}
+
+Task<Result<pb::HashReply>> hash_block(std::shared_ptr<NodeCore> core, pb::HashRequest request) {
+  co_await hop(core->background());
+  co_return core->hash(request);
 }
 
 // -- figures

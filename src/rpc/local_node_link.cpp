@@ -81,11 +81,21 @@ void LocalNodeLink::submit(IoRequest request, Duration deadline, Done done) {
   });
 }
 
-Task<void> LocalNodeLink::on_pool() {
-  OneShot<bool> there;
-  pool_.post([there] { there.resolve(true); });
-  co_await there;
-}
+/// To be awaited at once: like hop(), to the pool.
+class LocalNodeLink::OnPool {
+ public:
+  explicit OnPool(WorkerPool& pool) : pool_(pool) {}
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> awaiter) const {
+    pool_.post([awaiter] { awaiter.resume(); });
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  WorkerPool& pool_;
+};
+
+LocalNodeLink::OnPool LocalNodeLink::on_pool() { return OnPool(pool_); }
 
 Task<Result<pb::FenceReply>> LocalNodeLink::fence(pb::FenceRequest request) {
   co_await on_pool();

@@ -31,7 +31,8 @@ class LocalNodeLink final : public NodeLink {
 
  private:
   class Waiting;
-  Task<void> on_pool();
+  class OnPool;
+  OnPool on_pool();
 
   StorageNode& node_;
   WorkerPool& pool_;

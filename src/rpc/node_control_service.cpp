@@ -40,7 +40,9 @@ class NodeControlService final : public pb::NodeControl::Service {
 
   grpc::Status Hash(grpc::ServerContext* context, const pb::HashRequest* request,
                     pb::HashReply* reply) override {
-    return serve_call(*context, identities_, *reply, [&] { return node_.hash(*request); });
+    return serve_call(*context, identities_, *reply, [&] {
+      return wait_for_caller(*context, node_.hash_in_background(*request));
+    });
   }
 
   grpc::Status Clone(grpc::ServerContext* context, const pb::CloneRequest* request,

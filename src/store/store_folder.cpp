@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/fs.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -139,6 +141,16 @@ Result<bool> needs_format(const Folder& root, bool create_if_empty) {
   return true;
 }
 
+/// Has ext4 put new folders in here far apart (Orlov's allocator, chattr +T). It does not use an
+/// inode again for minutes, and passes by each one that was deleted near a new file's folder: where
+/// 256 blocks had just been deleted, each new file took 0.4 ms. Other file systems need no hint.
+void spread_folders(const Folder& parent) {
+  int flags = 0;
+  if (::ioctl(parent.fd.get(), FS_IOC_GETFLAGS, &flags) != 0) return;
+  flags |= FS_TOPDIR_FL;
+  ::ioctl(parent.fd.get(), FS_IOC_SETFLAGS, &flags);
+}
+
 Result<> empty_trash(const Folder& trash) {
   auto names = list_names(trash);
   if (!names.ok()) return names.error();
@@ -185,6 +197,7 @@ Result<StoreFolder> open_store_folder(const std::string& path, const StoreIdenti
     if (!opened.ok()) return opened.error();
     *folder = std::move(*opened);
   }
+  spread_folders(store.trash);  // a disk's folder begins in there
   auto emptied = empty_trash(store.trash);
   if (!emptied.ok()) return emptied.error();
   return store;

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "ukai/scheduler.h"
+#include "ukai/task.h"
 
 namespace ukai::test {
 

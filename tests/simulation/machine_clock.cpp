@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "simulation/machine_clock.h"
 
+#include <utility>
+
 namespace ukai::sim {
 
 TimePoint MachineClock::now() const {

@@ -50,7 +50,8 @@ class ServedNode {
  public:
   ServedNode(Scheduler& scheduler, const std::string& id)
       : id_(id),
-        node_(store, scheduler, StorageNodeOptions{NodeId(id), "cluster", "boot", 7, no_peers()}),
+        node_(store, scheduler,
+              StorageNodeOptions{NodeId(id), "cluster", "boot", 7, no_peers(), &background}),
         handler_(node_, pool, background) {
     DataServerOptions options{"127.0.0.1:0", {node_identity(id)}, 1};
     data_ = std::move(*DataServer::start(options, handler_));
@@ -165,6 +166,19 @@ TEST_P(LinksToOthers, read_for_copies_in_the_background) {
   EXPECT_EQ(node_.background.posted, 1);
 }
 
+TEST_P(LinksToOthers, hash_for_copies_in_the_background) {
+  ASSERT_TRUE(fence().ok());
+  ASSERT_TRUE(write(std::string(4096, 'w')).ok);
+  EXPECT_EQ(node_.background.posted, 0);
+  pb::HashRequest hash;
+  *hash.mutable_ref() = ref();
+  hash.set_block(raw(io(IoOp::write).block));
+  hash.set_generation(1);
+  hash.set_length(block_size);
+  ASSERT_TRUE(sync_wait(link_->hash(hash)).ok());
+  EXPECT_EQ(node_.background.posted, 1);
+}
+
 TEST_P(NodeLinks, a_session_writes_flushes_and_reads_back) {
   ASSERT_TRUE(fence().ok());
   EXPECT_TRUE(write("hello").ok);
@@ -243,9 +257,14 @@ class Gate {
   void pass() {
     std::unique_lock lock(mutex_);
     ++waiting_;
+    changed_.notify_all();
     changed_.wait(lock, [this] { return open_; });
     --waiting_;
     changed_.notify_all();
+  }
+  void wait_for_somebody() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return waiting_ > 0; });
   }
   void open() {
     std::lock_guard lock(mutex_);
@@ -305,9 +324,9 @@ TEST_P(GrpcNodeLinks, control_calls_to_nobody_fail_as_unreachable) {
 TEST_P(GrpcNodeLinks, closing_the_link_ends_calls_under_way) {
   ASSERT_TRUE(fence().ok());
   ASSERT_TRUE(write("held").ok);  // a block without data is hashed without a read
-  Gate gate;
-  node_.store.set_hook([&](MemoryBlockStore::Op op, const BlockKey&) {
-    if (op == MemoryBlockStore::Op::read) gate.pass();
+  const auto gate = std::make_shared<Gate>();  // the node goes on for a caller that has gone
+  node_.store.set_hook([gate](MemoryBlockStore::Op op, const BlockKey&) {
+    if (op == MemoryBlockStore::Op::read) gate->pass();
   });
   std::mutex mutex;
   std::condition_variable done;
@@ -322,11 +341,12 @@ TEST_P(GrpcNodeLinks, closing_the_link_ends_calls_under_way) {
     code = reply.ok() ? Code::io : reply.code();
     done.notify_one();
   });
+  gate->wait_for_somebody();
   link_.reset();
   std::unique_lock lock(mutex);
   ASSERT_TRUE(done.wait_for(lock, 10s, [&] { return code.has_value(); }));
   EXPECT_EQ(code, Code::unreachable);
-  gate.open();
+  gate->open();
 }
 
 }  // namespace

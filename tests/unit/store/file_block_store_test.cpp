@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "store/file_block_store.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <set>
 
+#include "base/unique_fd.h"
 #include "harness/temp_folder.h"
 #include "store/text_record.h"
 
@@ -100,6 +105,24 @@ TEST_F(FileStore, lays_blocks_out_as_documented) {
   EXPECT_TRUE(
       fs::exists(folder_.path() / "disks" / disk_one().to_string() / "000012" / "000012ab.12"));
   EXPECT_EQ(slurp(folder_.path() / "lock"), std::to_string(::getpid()) + "\n");
+}
+
+/// Of a folder, with `more` set if its file system can; nullopt: it cannot.
+std::optional<int> flags_of(const fs::path& folder, int more) {
+  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  int flags = 0;
+  if (::ioctl(fd.get(), FS_IOC_GETFLAGS, &flags) != 0) return std::nullopt;
+  flags |= more;
+  if (more != 0 && ::ioctl(fd.get(), FS_IOC_SETFLAGS, &flags) != 0) return std::nullopt;
+  return flags;
+}
+
+TEST_F(FileStore, has_ext4_put_the_folders_of_disks_far_apart) {
+  const test::TempFolder other;
+  const bool possible = flags_of(other.path(), FS_TOPDIR_FL).has_value();
+  format();
+  const int flags = flags_of(folder_.path() / "trash", 0).value_or(0);  // they begin in there
+  EXPECT_EQ((flags & FS_TOPDIR_FL) != 0, possible);
 }
 
 TEST_F(FileStore, finds_everything_again_after_a_restart) {
