@@ -12,8 +12,8 @@ class Service;
 
 namespace ukai {
 
-/// NodeControl over `node`, whose id is `node_id`, for a ControlServer. A pull or a hash whose caller
-/// goes continues without him. shared_ptr: gRPC's type stays out of headers.
+/// NodeControl over `node`, whose id is `node_id`, for a ControlServer. A pull or a hash whose
+/// caller goes continues without him. shared_ptr: gRPC's type stays out of headers.
 std::shared_ptr<grpc::Service> make_node_control_service(StorageNode& node,
                                                          const std::string& node_id);
 

@@ -89,8 +89,8 @@ class Load:
 
 
 def one_round(cluster: Cluster, number: int, mib: int) -> dict[str, float]:
-    """Each move goes where the disk has not been: ext4 is slow to create files beside ones that were
-    deleted in the last minutes."""
+    """Each move goes where the disk has not been: ext4 is slow to create files beside ones that
+    were deleted in the last minutes."""
     out: dict[str, float] = {}
     disk = cluster.create("moves", f"{mib}MiB", "n1")
     fill(disk, mib)

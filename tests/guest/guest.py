@@ -45,7 +45,8 @@ def command(kernel: Path, initramfs: Path, disk: Path, aio: str, append: str = "
              f"aio={aio},discard=unmap,detect-zeroes=unmap,werror=report,rerror=report")
     return [
         "qemu-system-x86_64", "-accel", accelerator(), "-m", str(MEMORY_MIB), "-nographic",
-        "-nodefaults", "-no-user-config", "-serial", "stdio", "-kernel", str(kernel), "-initrd", str(initramfs),
+        "-nodefaults", "-no-user-config", "-serial", "stdio", "-kernel", str(kernel),
+        "-initrd", str(initramfs),
         "-append", f"console=ttyS0 quiet panic=-1 mitigations=off {append}",
         "-drive", drive, "-device", "virtio-blk-pci,drive=disk",
     ]

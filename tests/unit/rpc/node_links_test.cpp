@@ -323,7 +323,7 @@ TEST_P(GrpcNodeLinks, control_calls_to_nobody_fail_as_unreachable) {
 
 TEST_P(GrpcNodeLinks, closing_the_link_ends_calls_under_way) {
   ASSERT_TRUE(fence().ok());
-  ASSERT_TRUE(write("held").ok);  // a block without data is hashed without a read
+  ASSERT_TRUE(write("held").ok);               // a block without data is hashed without a read
   const auto gate = std::make_shared<Gate>();  // the node goes on for a caller that has gone
   node_.store.set_hook([gate](MemoryBlockStore::Op op, const BlockKey&) {
     if (op == MemoryBlockStore::Op::read) gate->pass();
