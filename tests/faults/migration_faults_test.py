@@ -248,6 +248,7 @@ def test_f24_a_guest_migrates_to_and_fro(cluster: Cluster, name: str, long: bool
         running.wait_rounds(1)
         for number in range(1, 11 if long else 3):
             target = start(number)
+            time.sleep(2)  # the guest goes on while both have its disk, as while memory is copied
             told = running.migrate(target)
             print(f"down for {told['downtime']} ms")
             target.wait_rounds(1)
