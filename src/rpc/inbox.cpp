@@ -15,6 +15,8 @@ using Length = std::uint32_t;
 constexpr std::size_t buffer_bytes = 128U << 10;
 // Below this the rest of a buffer is not worth a system call.
 constexpr std::size_t rest_bytes_min = 8U << 10;
+// From here on a record is received alone, for moving what came with it costs more than a call.
+constexpr std::size_t large_bytes = 32U << 10;
 
 }  // namespace
 
@@ -37,11 +39,14 @@ void Inbox::renew(std::size_t size) {
 
 std::span<std::byte> Inbox::space() {
   if (filled() == 0 && !handed_out_) begin_ = end_ = 0;
-  const std::size_t wanted = sizeof(Length) + announced().value_or(0);
+  // A large record tends to be followed by another one.
+  const std::size_t wanted = sizeof(Length) + announced().value_or(last_large_bytes_);
   const bool fits = begin_ + wanted <= buffer_.size;
   const bool small = begin_ > 0 && buffer_.size - end_ < rest_bytes_min && wanted <= buffer_bytes;
   if (buffer_.size == 0 || !fits || small) renew(std::max(wanted, buffer_bytes));
-  return {buffer_.data() + end_, buffer_.size - end_};
+  const std::size_t room = buffer_.size - end_;
+  const bool alone = wanted >= large_bytes;
+  return {buffer_.data() + end_, alone ? std::min(room, wanted - filled()) : room};
 }
 
 Result<std::optional<Payload>> Inbox::next() {
@@ -54,6 +59,7 @@ Result<std::optional<Payload>> Inbox::next() {
   Payload record(Bytes(buffer_.memory, {buffer_.data() + begin_ + sizeof(Length), *length}));
   begin_ += sizeof(Length) + *length;
   handed_out_ = handed_out_ || *length > 0;
+  last_large_bytes_ = *length >= large_bytes ? *length : 0;
   return std::optional<Payload>{std::move(record)};
 }
 

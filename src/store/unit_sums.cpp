@@ -7,6 +7,8 @@
 #include <array>
 #include <cstring>
 
+#include "store/unit_hash.h"
+
 namespace ukai {
 namespace {
 
@@ -28,7 +30,7 @@ UnitSummer::UnitSummer(const BlockKey& key) {
 
 UnitSum UnitSummer::of(std::uint32_t unit, std::span<const std::byte> content) const {
   const std::uint64_t place = mixed(place_ + (std::uint64_t{unit} + 1) * odd);
-  const auto sum = static_cast<UnitSum>(XXH3_64bits(content.data(), content.size()) ^ place);
+  const auto sum = static_cast<UnitSum>(hash_of_unit(content) ^ place);
   if (sum == sum_of_nothing) return 1;
   return sum >= sum_of_loss ? sum - 2 : sum;
 }

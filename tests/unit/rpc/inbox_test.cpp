@@ -77,6 +77,24 @@ TEST_F(InboxTest, receives_a_large_record_where_it_stays) {
   EXPECT_EQ(records_[0].pieces().size(), 1U);
 }
 
+TEST_F(InboxTest, moves_nothing_where_one_large_record_follows_another) {
+  const std::string one = on_the_wire(std::string((128U << 10) + 76, 'x'));
+  std::string stream = one + one + one + one;
+  receive(stream, 1U << 30);
+  take();
+  while (records_.empty()) {
+    receive(stream, 1U << 30);
+    take();
+  }
+  while (!stream.empty()) {
+    const std::byte* const begin = inbox_.space().data();
+    receive(stream, 1U << 30);
+    take();
+    EXPECT_EQ(records_.back().pieces()[0].data(), begin + 4);
+  }
+  EXPECT_EQ(records_.size(), 4U);
+}
+
 TEST_F(InboxTest, refuses_a_record_that_is_too_long_as_soon_as_it_is_announced) {
   std::string stream = on_the_wire(std::string(record_bytes_max + 1, 'x')).substr(0, 4);
   receive(stream, 4);

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include <filesystem>
 #include <memory>
@@ -16,6 +17,7 @@
 #include "store/block_file.h"
 #include "store/file_block_store.h"
 #include "store/memory_block_store.h"
+#include "store/unit_hash.h"
 
 namespace ukai {
 namespace {
@@ -34,6 +36,18 @@ DiskId disk_one() {
 
 BlockKey key_of(std::uint64_t block) { return {disk_one(), BlockIndex{block}, Generation{1}}; }
 Payload payload_of(const std::string& text) { return Payload(Bytes::copy_of(text)); }
+
+/// What a node wrote is read on a processor with fewer instructions as well.
+TEST(UnitHash, is_xxh3_whichever_instructions_work_it_out) {
+  std::mt19937 dice(1);
+  for (const std::size_t length :
+       {std::size_t{0}, std::size_t{5}, std::size_t{300}, std::size_t{4096}}) {
+    std::string content(length, '\0');
+    for (char& byte : content) byte = static_cast<char>(dice());
+    EXPECT_EQ(hash_of_unit(std::as_bytes(std::span(content))),
+              XXH3_64bits(content.data(), content.size()));
+  }
+}
 
 enum class Kind { memory, files };
 
