@@ -35,7 +35,7 @@ class AttachedDisk : public std::enable_shared_from_this<AttachedDisk> {
   /// Where requests can be served from now: here, or at the host that holds the lease.
   struct Place {
     std::shared_ptr<Disk> here;
-    pb::HostRecord there;
+    std::optional<pb::HostRecord> there;  ///< unless it is here
   };
   /// Takes the lease if it is free or comes free, for `writer` (kept by the caller) or, if that is
   /// null, whatever it is for. Errors: busy with the holder named (a host that does not yield, or
@@ -45,7 +45,7 @@ class AttachedDisk : public std::enable_shared_from_this<AttachedDisk> {
   /// that has the lease to be ready, and up to `deadline` for whatever else is passing. Errors:
   /// stale (dead for ever), io (the other host keeps it), as Catalog's.
   Task<Result<std::shared_ptr<Disk>>> hold_for_change(Writer& writer, TimePoint deadline);
-  Task<Result<Place>> place();
+  Task<Result<Place>> place();  ///< current(), if there is one
   /// The grant in force, or null. Never waits.
   std::shared_ptr<Disk> current();
 

@@ -169,6 +169,16 @@ Task<Result<MapCache::View>> BlockIo::load_map(BlockIndex block) {
   }
 }
 
+/// The plan that next_plan would come to without waiting for anything: nearly always.
+std::optional<BlockIo::Go> BlockIo::plan_now(BlockIndex block, bool changes) {
+  const auto view = core_.map.find_whole(block, core_.geometry());
+  if (!view || confirmation_.serve_from(view->locations(block))) return std::nullopt;
+  if (!core_.services.clock.valid(core_.lease.session_id)) return std::nullopt;
+  Plan plan = changes ? plan_change(block) : plan_read(block);
+  if (auto* go = std::get_if<Go>(&plan)) return std::move(*go);
+  return std::nullopt;
+}
+
 /// Waits and sets members aside until the block can be served, or `deadline` has passed.
 Task<Result<BlockIo::Go>> BlockIo::next_plan(BlockIndex block, bool changes, TimePoint deadline) {
   for (;;) {
@@ -306,7 +316,8 @@ Task<Result<>> BlockIo::change(BlockPart part, IoOp op, Payload data) {
   // 1. Overlapping changes have one order on all replicas.
   const auto mode =
       mutated(Mutation::overlaps_writes) ? RangeLocks::Mode::shared : RangeLocks::Mode::exclusive;
-  auto guard = co_await core_.locks.acquire(range, mode, core_.options.io_wait);
+  auto guard = core_.locks.acquire_now(range, mode);
+  if (!guard.holds()) guard = co_await core_.locks.acquire(range, mode, core_.options.io_wait);
   if (!guard.holds()) co_return io_error(part.block, "an earlier write to it does not end");
   IoRequest request;
   request.op = op;
@@ -317,7 +328,12 @@ Task<Result<>> BlockIo::change(BlockPart part, IoOp op, Payload data) {
   bool sent = false;
   for (;;) {
     // 2. Which replicas take it?
-    auto go = co_await next_plan(part.block, true, deadline);
+    Result<Go> go = Error{Code::unreachable, ""};
+    if (auto now = plan_now(part.block, true)) {
+      go = std::move(*now);
+    } else {
+      go = co_await next_plan(part.block, true, deadline);
+    }
     if (!go) {
       // It may be on some replicas: the range stays locked until they are equal again.
       if (sent && !core_.stop_reason()) core_.tasks.spawn(settle(part.block, std::move(guard)));
@@ -387,7 +403,9 @@ Task<void> BlockIo::settle(BlockIndex block, RangeLocks::Guard guard) {
 
 Task<Result<Payload>> BlockIo::read(BlockPart part, View at) {
   const ByteRange range = core_.geometry().range_of(part);
-  auto guard = co_await core_.locks.acquire(range, RangeLocks::Mode::shared, core_.options.io_wait);
+  constexpr auto mode = RangeLocks::Mode::shared;
+  auto guard = core_.locks.acquire_now(range, mode);
+  if (!guard.holds()) guard = co_await core_.locks.acquire(range, mode, core_.options.io_wait);
   if (!guard.holds()) co_return io_error(part.block, "a write to it does not end");
   co_return co_await read_locked(part, IoOp::read, at);
 }
@@ -445,7 +463,12 @@ Task<Result<Payload>> BlockIo::read_locked(BlockPart part, IoOp op, View at) {
   request.length_bytes = part.length_bytes;
   for (;;) {
     const std::uint64_t ticket = core_.changed.ticket();
-    auto go = co_await next_plan(part.block, false, deadline);
+    Result<Go> go = Error{Code::unreachable, ""};
+    if (auto now = plan_now(part.block, false)) {
+      go = std::move(*now);
+    } else {
+      go = co_await next_plan(part.block, false, deadline);
+    }
     if (!go) co_return go.error();
     {
       std::lock_guard lock(core_.mutex);

@@ -50,6 +50,7 @@ class BlockIo {
   Target target_of(const Replica& replica, bool required) const;
   Task<bool> may_serve(const std::vector<Location>& locations);
   Task<Result<MapCache::View>> load_map(BlockIndex block);
+  std::optional<Go> plan_now(BlockIndex block, bool changes);
   Task<Result<Go>> next_plan(BlockIndex block, bool changes, TimePoint deadline);
   bool count_applied(BlockIndex block, const std::vector<Answer>& answers);
   void add_arrivals(BlockIndex block, Go& go, SetAside& aside);

@@ -11,7 +11,7 @@ namespace ukai {
 
 std::vector<BlockVersion> versions_in(DiskCore& core, const pb::DirtyListReply& spans) {
   std::lock_guard lock(core.mutex);
-  const Geometry geometry{core.entry.record.size(), core.entry.record.block_size()};
+  const Geometry geometry = core.geometry();
   std::vector<BlockVersion> out;
   for (const pb::BlockSpan& span : spans.blocks()) {
     const std::uint64_t end = std::min(span.end(), geometry.block_count());
@@ -61,7 +61,7 @@ Task<CopyOutcome> pull(DiskCore& core, BlockVersion version, std::size_t source,
       request.set_gives_way(terms->gives_way);
     }
     request.set_missing_mask(core.members.missing_mask() & ~(std::uint64_t{1} << target));
-    const Geometry geometry{core.entry.record.size(), core.entry.record.block_size()};
+    const Geometry geometry = core.geometry();
     request.set_length(static_cast<std::uint32_t>(geometry.range_of(version.block).size_bytes()));
   }
   CopyOutcome out;

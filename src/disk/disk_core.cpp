@@ -17,9 +17,11 @@ DiskCore::DiskCore(DiskServices given_services, DiskOptions given_options, Catal
       lease(taken.lease),
       id(taken.lease.disk),
       owed_map(owed.map),
+      block_size_bytes(taken.entry.record.block_size()),
       changed(services.scheduler),
       locks(services.scheduler),
       map(services.catalog, id),
+      size_bytes(taken.entry.record.size()),
       entry(std::move(taken.entry)),
       members(entry.record) {
   head = Generation{entry.record.generation()};
@@ -47,6 +49,7 @@ void DiskCore::add_replicas_locked() {
 
 void DiskCore::adopt_locked(DiskEntry taken) {
   entry = std::move(taken);
+  size_bytes = entry.record.size();
   members = MemberTable(entry.record);
   const std::size_t known = replicas.size();
   add_replicas_locked();
@@ -62,11 +65,6 @@ std::size_t DiskCore::member_count() {
 std::string DiskCore::name() {
   std::lock_guard lock(mutex);
   return entry.record.name();
-}
-
-Geometry DiskCore::geometry() {
-  std::lock_guard lock(mutex);
-  return {entry.record.size(), entry.record.block_size()};
 }
 
 Sequence DiskCore::next_sequence() {

@@ -143,6 +143,7 @@ struct DiskCore {
   Lease lease;
   DiskId id;
   std::vector<MapCache::View> owed_map;  ///< Owed::map
+  const std::uint32_t block_size_bytes;
 
   // -- with locks of their own
   Notifier changed;  ///< sessions, members, record, or the end
@@ -152,6 +153,7 @@ struct DiskCore {
   AsyncMutex record_mutex;    ///< serialises changes of the record
   AsyncMutex snapshot_mutex;  ///< serialises what makes and ends snapshots; before record_mutex
   DiskCounters counters;
+  std::atomic<std::uint64_t> size_bytes;  ///< as in the record
 
   std::mutex mutex;
   // -- guarded by mutex
@@ -174,7 +176,7 @@ struct DiskCore {
   std::set<std::size_t> heal_wanted;  ///< members whose healing was asked for by hand
 
   std::string name();
-  Geometry geometry();
+  Geometry geometry() const { return {size_bytes.load(), block_size_bytes}; }
   std::size_t member_count();
   Sequence next_sequence();
   /// Takes the record over, with members that are new. Call with mutex held.

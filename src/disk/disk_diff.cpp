@@ -40,7 +40,7 @@ std::optional<Asked> whom_to_ask(DiskCore& core, BlockIndex block) {
   out.session = replica.session;
   out.link = replica.link;
   *out.request.mutable_ref() = core.ref(replica);
-  const Geometry geometry{core.entry.record.size(), core.entry.record.block_size()};
+  const Geometry geometry = core.geometry();
   out.request.set_block(raw(block));
   out.request.set_generation(raw(core.head));
   out.request.set_chunk(limits::copy_chunk_bytes);
@@ -88,7 +88,7 @@ Task<Result<std::vector<pb::DiffProgress::Range>>> diff_once(DiskCore& core, Blo
     std::lock_guard lock(core.mutex);
     history = History::from(core.entry.record);
     to = views.to.value_or(core.head);
-    range = Geometry{core.entry.record.size(), core.entry.record.block_size()}.range_of(block);
+    range = core.geometry().range_of(block);
   }
   if (!history) co_return history.error();
   pb::HashRequest request = asked->request;

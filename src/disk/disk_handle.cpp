@@ -146,7 +146,8 @@ Task<Result<Payload>> DiskHandle::read(std::uint64_t offset_bytes, std::uint32_t
   }
   for (;;) {
     Error failed{Code::io, ""};
-    auto place = co_await disk_->place();
+    Result<AttachedDisk::Place> place = AttachedDisk::Place{disk_->current(), {}};
+    if (!place->here) place = co_await disk_->place();
     if (place.ok() && place->here) {
       const std::uint64_t size = place->here->geometry().size_bytes;
       if (offset_bytes >= size) co_return Payload();
@@ -157,7 +158,7 @@ Task<Result<Payload>> DiskHandle::read(std::uint64_t offset_bytes, std::uint32_t
       failed = data.error();
     } else if (place.ok()) {
       const ByteRange range{offset_bytes, offset_bytes + length_bytes};
-      IoReply reply = co_await ask(place->there, IoOp::read_disk, range);
+      IoReply reply = co_await ask(*place->there, IoOp::read_disk, range);
       if (reply.ok) {
         count(reply.data);
         co_return std::move(reply.data);
@@ -190,7 +191,7 @@ Task<Result<std::uint64_t>> DiskHandle::seek_anywhere(std::uint64_t offset_bytes
       failed = found.error();
     } else if (place.ok()) {
       const ByteRange range{offset_bytes, offset_bytes + (data ? 1 : 0)};
-      IoReply reply = co_await ask(place->there, IoOp::seek_disk, range);
+      IoReply reply = co_await ask(*place->there, IoOp::seek_disk, range);
       std::uint64_t found = 0;
       if (reply.ok && reply.data.size() == sizeof found) {
         std::memcpy(&found, reply.data.to_string().data(), sizeof found);

@@ -34,11 +34,15 @@ MapCache::View MapCache::find(BlockIndex block) const {
   return has_it ? found->second : nullptr;
 }
 
+MapCache::View MapCache::find_whole(BlockIndex block, Geometry geometry) const {
+  auto view = find(block);
+  const bool whole = view && view->blocks().end >= end_of(segment_of(block), geometry);
+  return whole ? view : nullptr;
+}
+
 Task<Result<MapCache::View>> MapCache::load(BlockIndex block, Geometry geometry) {
   const std::uint32_t segment = segment_of(block);
-  if (auto view = find(block); view && view->blocks().end >= end_of(segment, geometry)) {
-    co_return view;
-  }
+  if (auto view = find_whole(block, geometry)) co_return view;
   auto entry = co_await catalog_.load_segment(disk_, segment);
   if (!entry) co_return entry.error();
   if (entry->segment.segment() != segment) {

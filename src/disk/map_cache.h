@@ -25,6 +25,8 @@ class MapCache {
 
   /// The loaded segment that has `block`, or null.
   View find(BlockIndex block) const;
+  /// What load() would find without loading, or null.
+  View find_whole(BlockIndex block, Geometry geometry) const;
   /// The segment with all blocks that it has in a disk of `geometry`, or more when the disk has
   /// grown since. Loads when needed. Errors: corrupt (this disk's map is damaged), as Catalog's
   /// otherwise.

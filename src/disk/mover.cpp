@@ -48,7 +48,7 @@ void Mover::end_filling() {
 
 /// The mutex is held.
 FillMap& Mover::fill_map(std::size_t member) {
-  const Geometry geometry{core_.entry.record.size(), core_.entry.record.block_size()};
+  const Geometry geometry = core_.geometry();
   for (const auto& fill : core_.fill_maps) {
     if (fill->member != member) continue;
     fill->stale.resize(geometry.block_count(), true);

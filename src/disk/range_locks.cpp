@@ -14,6 +14,16 @@ bool RangeLocks::blocked(const Entry& entry, Entries::iterator end) const {
                      [&](const auto& other) { return !other->is_drain && in_the_way(other); });
 }
 
+RangeLocks::Guard RangeLocks::acquire_now(ByteRange range, Mode mode) {
+  auto entry = std::make_shared<Entry>();
+  entry->range = range;
+  entry->mode = mode;
+  std::lock_guard lock(mutex_);
+  if (blocked(*entry, waiting_.end())) return Guard();
+  held_.push_front(std::move(entry));
+  return Guard(this, held_.begin());
+}
+
 Task<RangeLocks::Guard> RangeLocks::acquire(ByteRange range, Mode mode, Duration patience) {
   auto entry = std::make_shared<Entry>();
   entry->range = range;
@@ -24,11 +34,12 @@ Task<RangeLocks::Guard> RangeLocks::acquire(ByteRange range, Mode mode, Duration
       held_.push_front(entry);
       co_return Guard(this, held_.begin());
     }
+    entry->granted.emplace();
     waiting_.push_back(entry);
     entry->timed = true;
     entry->timer = scheduler_.after(patience, [this, entry] { give_up(entry); });
   }
-  OneShot<bool> granted = entry->granted;
+  OneShot<bool> granted = *entry->granted;
   const bool ours = co_await granted;
   if (!ours) co_return Guard();
   std::lock_guard lock(mutex_);
@@ -45,9 +56,10 @@ Task<void> RangeLocks::drain(ByteRange range, Mode of) {
   {
     std::lock_guard lock(mutex_);
     if (!blocked(*entry, waiting_.end())) co_return;
+    entry->granted.emplace();
     waiting_.push_back(entry);
   }
-  OneShot<bool> granted = entry->granted;
+  OneShot<bool> granted = *entry->granted;
   co_await granted;
 }
 
@@ -60,8 +72,8 @@ void RangeLocks::give_up(const std::shared_ptr<Entry>& entry) {
     waiting_.erase(at);
     ready = take_ready();
   }
-  entry->granted.resolve(false);
-  for (auto& next : ready) next->granted.resolve(true);
+  entry->granted->resolve(false);
+  for (auto& next : ready) next->granted->resolve(true);
 }
 
 void RangeLocks::release(Entries::iterator held) {
@@ -72,7 +84,7 @@ void RangeLocks::release(Entries::iterator held) {
     if (waiting_.empty()) return;
     ready = take_ready();
   }
-  for (auto& next : ready) next->granted.resolve(true);
+  for (auto& next : ready) next->granted->resolve(true);
 }
 
 /// Moves every waiter that nothing stands in the way of any more to the held ones.

@@ -4,6 +4,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "ukai/scheduler.h"
 #include "ukai/task.h"
@@ -26,7 +27,7 @@ class RangeLocks {
     ByteRange range;
     Mode mode;
     bool is_drain = false;
-    OneShot<bool> granted;
+    std::optional<OneShot<bool>> granted;  ///< of one that has to wait
     Scheduler::TimerId timer{};
     bool timed = false;
   };
@@ -40,11 +41,15 @@ class RangeLocks {
     Guard(RangeLocks* locks, Entries::iterator held) : locks_(locks), held_(held) {}
     Guard(Guard&& other) noexcept
         : locks_(std::exchange(other.locks_, nullptr)), held_(other.held_) {}
-    Guard& operator=(Guard&&) = delete;
+    Guard& operator=(Guard&& other) noexcept {
+      std::swap(locks_, other.locks_);
+      std::swap(held_, other.held_);
+      return *this;
+    }
     ~Guard() {
       if (locks_) locks_->release(held_);
     }
-    /// False: the wait was given up at its deadline, nothing is held.
+    /// False: nothing is held; the range was not free, or the wait was given up at its deadline.
     bool holds() const { return locks_ != nullptr; }
 
    private:
@@ -52,6 +57,8 @@ class RangeLocks {
     Entries::iterator held_;
   };
 
+  /// The range if it is free now and nobody waits for it.
+  Guard acquire_now(ByteRange range, Mode mode);
   /// Waits until the range is free, at most for `patience`.
   Task<Guard> acquire(ByteRange range, Mode mode, Duration patience);
   /// Waits until every exclusive lock on `range` that is held or waited for now has been released,

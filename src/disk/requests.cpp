@@ -74,12 +74,19 @@ Task<std::vector<Answer>> send_to_all(DiskCore& core, IoRequest request,
   co_return std::move(fan_out->answers);
 }
 
-Task<IoReply> send_to(DiskCore& core, IoRequest request, Target target) {
-  IoReply reply =
-      co_await submit(*target.link, under_session(core, std::move(request), target.session),
-                      core.options.io_deadline);
-  note_failure(core, target, reply);
-  co_return reply;
+bool Sent::await_suspend(std::coroutine_handle<> awaiter) {
+  meeting_.set_awaiter(awaiter);
+  target_.link->submit(under_session(core_, std::move(request_), target_.session),
+                       core_.options.io_deadline, [this](IoReply reply) {
+                         reply_.emplace(std::move(reply));
+                         meeting_.finished();  // the awaiter may have ended, and this with it
+                       });
+  return meeting_.must_wait();
+}
+
+IoReply Sent::await_resume() {
+  note_failure(core_, target_, *reply_);
+  return std::move(*reply_);
 }
 
 Task<bool> ping(DiskCore& core, std::size_t index, Session session) {

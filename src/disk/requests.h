@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <coroutine>
+#include <optional>
 #include <vector>
 
 #include "disk/disk_core.h"
@@ -26,8 +28,31 @@ struct Answer {
 Task<std::vector<Answer>> send_to_all(DiskCore& core, IoRequest request,
                                       std::vector<Target> targets);
 
+/// What send_to returns: to be awaited at once. Not a Task, because nothing needs a frame: the
+/// answer arrives here, in the awaiter's own.
+class Sent {
+ public:
+  Sent(DiskCore& core, IoRequest request, Target target)
+      : core_(core), request_(std::move(request)), target_(std::move(target)) {}
+  Sent(const Sent&) = delete;
+  Sent& operator=(const Sent&) = delete;
+
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> awaiter);
+  IoReply await_resume();
+
+ private:
+  DiskCore& core_;
+  IoRequest request_;
+  const Target target_;
+  detail::Meeting meeting_;
+  std::optional<IoReply> reply_;
+};
+
 /// The same for one target, without the overhead.
-Task<IoReply> send_to(DiskCore& core, IoRequest request, Target target);
+inline Sent send_to(DiskCore& core, IoRequest request, Target target) {
+  return {core, std::move(request), std::move(target)};
+}
 
 /// True when the member answers under `session`. False has ended that session.
 Task<bool> ping(DiskCore& core, std::size_t index, Session session);

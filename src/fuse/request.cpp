@@ -19,15 +19,19 @@ constexpr std::size_t pieces_max = 1000;
 
 }  // namespace
 
-void InFlight::enter() {
-  std::lock_guard lock(mutex_);
-  ++count_;
-}
+void InFlight::enter() { count_.fetch_add(1, std::memory_order_relaxed); }
 
+/// Whoever waits may destroy this as soon as it sees that there are none: the last one to leave has
+/// the mutex then.
 void InFlight::leave() {
+  std::size_t before = count_.load(std::memory_order_relaxed);
+  while (before > 1) {
+    if (count_.compare_exchange_weak(before, before - 1, std::memory_order_release)) return;
+  }
   std::lock_guard lock(mutex_);
-  assert(count_ > 0);
-  if (--count_ == 0) none_.notify_all();
+  before = count_.fetch_sub(1, std::memory_order_acq_rel);
+  assert(before > 0);
+  if (before == 1) none_.notify_all();
 }
 
 void InFlight::wait_none() {

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -28,9 +29,9 @@ class InFlight {
   bool wait_none(std::chrono::milliseconds patience);
 
  private:
-  std::mutex mutex_;
+  std::atomic<std::size_t> count_{0};
+  std::mutex mutex_;  ///< so that whoever waits misses no end
   std::condition_variable none_;
-  std::size_t count_ = 0;  // guarded by mutex_
 };
 
 /// One request of the kernel. It is answered exactly once, by one of the functions below, from

@@ -39,7 +39,7 @@ class Inbox {
   BufferPool::Buffer buffer_;
   std::size_t begin_ = 0;  ///< in buffer_: of what has not been handed out
   std::size_t end_ = 0;
-  bool handed_out_ = false;  ///< a record of buffer_ is out: its bytes must not change
+  bool handed_out_ = false;           ///< a record of buffer_ is out: its bytes must not change
   std::size_t last_large_bytes_ = 0;  ///< of the record before, 0: it was not large
 };
 

@@ -179,6 +179,18 @@ TEST_F(RangeLocksTest, that_were_granted_in_time_are_not_taken_away_at_the_deadl
   EXPECT_TRUE(holds("waiter"));
 }
 
+TEST_F(RangeLocksTest, give_at_once_what_nobody_holds_or_waits_for) {
+  EXPECT_TRUE(locks_.acquire_now({0, 100}, Mode::exclusive).holds());
+  auto held = locks_.acquire_now({0, 100}, Mode::shared);
+  EXPECT_TRUE(held.holds());
+  EXPECT_TRUE(locks_.acquire_now({0, 100}, Mode::shared).holds());
+  EXPECT_FALSE(locks_.acquire_now({99, 200}, Mode::exclusive).holds());
+  write("waits", {0, 100});
+  EXPECT_FALSE(locks_.acquire_now({0, 100}, Mode::shared).holds()) << "it would overtake the write";
+  held = RangeLocks::Guard();
+  EXPECT_TRUE(holds("waits")) << "the guard that was assigned to let go";
+}
+
 TEST_F(RangeLocksTest, drain_at_once_where_nobody_writes) {
   read("reader", {0, 100});
   write("elsewhere", {100, 200});
