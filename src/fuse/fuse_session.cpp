@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdarg>
@@ -27,6 +28,14 @@ namespace {
 
 // Then sockets have their turn.
 constexpr int requests_a_turn = 32;
+// From here on, a request that a replica in this process answers is worth a second thread: copying
+// it takes longer than that one's waking up. Two writes to one block wait for each other in the
+// kernel, so that only receiving and summing the one beside the other gains something.
+constexpr std::size_t long_read_bytes = 64U << 10;
+constexpr std::size_t long_write_bytes = 512U << 10;
+// So many requests, or looks in vain, since anybody found two of those waiting, and the second
+// thread is not needed.
+constexpr int unneeded_max = 64;
 // The kernel counts its requests from 2 on, by two.
 constexpr std::uint64_t never_used = std::uint64_t{1} << 62;
 
@@ -77,6 +86,8 @@ fuse_lowlevel_ops make_operations() {
 struct FuseSession::Impl {
   /// One reactor's part in the session.
   class Channel;
+  /// What one look at the device led to.
+  enum class Served { nothing, gone, short_one, long_one };
 
   Impl(FuseOptions options, HostDisks& disks, Reactor& given)
       : shared(std::move(options), disks), first(given) {}
@@ -89,7 +100,11 @@ struct FuseSession::Impl {
 
   Result<> start_receiving();
   void stop_receiving();
+  void leave(const std::vector<Reactor*>& reactors);
   void on_ended();
+  Served serve_one();
+  void note_backlog();
+  void let_helper_go();
 
   fuse::Mount shared;
   Reactor& first;
@@ -99,6 +114,9 @@ struct FuseSession::Impl {
   fuse_session* session = nullptr;
   std::vector<std::unique_ptr<Reactor>> more_reactors;
   std::vector<Reactor*> receiving;  // the given one and our own
+  std::unique_ptr<Reactor> helper;  // receives while long requests wait; null: others always do
+  std::atomic<bool> helping{false};
+  std::atomic<unsigned> backlogs{0};  // how often two long requests in a row were found waiting
   std::atomic<bool> stopping{false};
   std::atomic<bool> ended_told{false};
   std::mutex unmount_mutex;
@@ -115,40 +133,91 @@ void note_init(fuse::KernelTerms& terms, const fuse_buf& received) {
   terms.init_request.assign(static_cast<const char*>(received.mem), received.size);
   terms.greeted = true;
 }
+
+bool is_long(const fuse_buf& received) {
+  fuse_in_header header{};
+  if (received.size < sizeof header) return false;
+  std::memcpy(&header, received.mem, sizeof header);
+  if (header.opcode == FUSE_WRITE) return header.len >= long_write_bytes;
+  fuse_read_in read{};
+  if (header.opcode != FUSE_READ || received.size < sizeof header + sizeof read) return false;
+  std::memcpy(&read, static_cast<const std::byte*>(received.mem) + sizeof header, sizeof read);
+  return read.size >= long_read_bytes;
+}
 }  // namespace
 
 class FuseSession::Impl::Channel final : public Reactor::Source {
  public:
-  Channel(Impl& impl, Reactor& reactor) : impl_(impl), reactor_(reactor) {}
+  Channel(Impl& impl, Reactor& reactor, bool helps)
+      : impl_(impl), reactor_(reactor), helps_(helps), seen_(impl.backlogs) {}
   void ready(std::uint32_t events) override;
 
  private:
+  void look_whether_needed(int served);
+
   Impl& impl_;
   Reactor& reactor_;
+  const bool helps_;
+  unsigned seen_;  ///< of the backlogs, when it last looked
+  int unneeded_ = 0;
 };
 
 /// The buffer is replaced only when a payload in it was kept.
+FuseSession::Impl::Served FuseSession::Impl::serve_one() {
+  auto& buffer = fuse::current_buffer();
+  if (!buffer || buffer->kept()) buffer = shared.buffers.take();
+  fuse_buf received{};
+  received.mem = buffer->memory();
+  int got = -EINTR;
+  while (got == -EINTR) got = fuse_session_receive_buf(session, &received);
+  buffer->set_memory(received.mem);
+  if (got == -EAGAIN) return Served::nothing;
+  if (got <= 0) return Served::gone;
+  if (!shared.terms.greeted) note_init(shared.terms, received);
+  const bool takes_long = is_long(received);
+  const std::uint64_t before = fuse::answers_of_this_thread();
+  fuse_session_process_buf(session, &received);
+  const bool answered = fuse::answers_of_this_thread() != before;
+  return takes_long && answered ? Served::long_one : Served::short_one;
+}
+
 void FuseSession::Impl::Channel::ready(std::uint32_t /*events*/) {
-  fuse_session* const kernel = impl_.session;
-  for (int i = 0; i < requests_a_turn && !impl_.stopping; ++i) {
-    auto& buffer = fuse::current_buffer();
-    if (!buffer || buffer->kept()) buffer = impl_.shared.buffers.take();
-    fuse_buf received{};
-    received.mem = buffer->memory();
-    const int got = fuse_session_receive_buf(kernel, &received);
-    buffer->set_memory(received.mem);
-    if (got == -EINTR) continue;
-    if (got == -EAGAIN) return;
-    if (got <= 0) return impl_.on_ended();
-    if (!impl_.shared.terms.greeted) note_init(impl_.shared.terms, received);
-    fuse_session_process_buf(kernel, &received);
+  int long_ones = 0;
+  int i = 0;
+  for (; i < requests_a_turn && !impl_.stopping; ++i) {
+    const Served served = impl_.serve_one();
+    if (served == Served::nothing) break;
+    if (served == Served::gone) return impl_.on_ended();
+    if (served == Served::long_one && ++long_ones == 2) impl_.note_backlog();
     // A single request is on its way before we look for another.
     if (i == 0) reactor_.end_turn();
   }
+  if (helps_) look_whether_needed(i);
+}
+
+void FuseSession::Impl::Channel::look_whether_needed(int served) {
+  const unsigned now = impl_.backlogs;
+  unneeded_ = now == seen_ ? unneeded_ + std::max(served, 1) : 0;
+  seen_ = now;
+  if (unneeded_ >= unneeded_max) impl_.let_helper_go();
+}
+
+/// One thread is best for short requests, but two long ones are copied at once by two. Not while
+/// stopping: the helper is told to leave after those who may call it have left.
+void FuseSession::Impl::note_backlog() {
+  backlogs += 1;
+  if (!helper || stopping || helping.exchange(true)) return;
+  helper->add(fuse_session_fd(session), EPOLLIN, std::make_shared<Channel>(*this, *helper, true));
+}
+
+void FuseSession::Impl::let_helper_go() {
+  helper->remove(fuse_session_fd(session));
+  helping = false;
 }
 
 void FuseSession::Impl::on_ended() {
   for (Reactor* reactor : receiving) reactor->remove(fuse_session_fd(session));
+  if (helper) helper->remove(fuse_session_fd(session));
   if (!stopping && !ended_told.exchange(true) && ended) ended();
 }
 
@@ -165,8 +234,11 @@ Result<> FuseSession::Impl::start_receiving() {
     more_reactors.push_back(std::make_unique<Reactor>("ukai-fuse"));
     receiving.push_back(more_reactors.back().get());
   }
+  helping = false;
+  if (receiving.size() == 1) helper = std::make_unique<Reactor>("ukai-fuse-help");
   for (Reactor* reactor : receiving) {
-    reactor->add(device, EPOLLIN | EPOLLEXCLUSIVE, std::make_shared<Channel>(*this, *reactor));
+    auto channel = std::make_shared<Channel>(*this, *reactor, false);
+    reactor->add(device, EPOLLIN | EPOLLEXCLUSIVE, std::move(channel));
   }
   return {};
 }
@@ -175,8 +247,16 @@ Result<> FuseSession::Impl::start_receiving() {
 void FuseSession::Impl::stop_receiving() {
   stopping = true;
   fuse_session_exit(session);
-  std::latch left(static_cast<std::ptrdiff_t>(receiving.size()));
-  for (Reactor* reactor : receiving) {
+  leave(receiving);
+  if (helper) leave({helper.get()});
+  receiving.clear();
+  more_reactors.clear();
+  helper.reset();
+}
+
+void FuseSession::Impl::leave(const std::vector<Reactor*>& reactors) {
+  std::latch left(static_cast<std::ptrdiff_t>(reactors.size()));
+  for (Reactor* reactor : reactors) {
     reactor->remove(fuse_session_fd(session));
     reactor->post([&left] {
       fuse::current_buffer().reset();
@@ -184,8 +264,6 @@ void FuseSession::Impl::stop_receiving() {
     });
   }
   left.wait();
-  receiving.clear();
-  more_reactors.clear();
 }
 
 FuseSession::FuseSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -22,7 +22,8 @@ struct Inherited {
 /// The mount: receives the kernel's requests and answers them from HostDisks.
 ///
 /// Requests are received on the reactor that is given, beside the sockets of the nodes, and on as
-/// many more of its own as the options say; an answer leaves from the thread that has it. To stop:
+/// many more of its own as the options say (with one, on a helper's as well while two long requests
+/// wait that a local replica answers); an answer leaves from the thread that has it. To stop:
 /// unmount(), then HostDisks::shut_down() (which ends what is in flight), then destroy.
 class FuseSession {
  public:

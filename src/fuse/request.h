@@ -34,6 +34,9 @@ class InFlight {
   std::condition_variable none_;
 };
 
+/// How many requests this thread has answered so far: whether one was answered where it came in.
+std::uint64_t answers_of_this_thread();
+
 /// One request of the kernel. It is answered exactly once, by one of the functions below, from
 /// whatever thread knows the answer; unanswered, it answers EIO when it goes.
 ///

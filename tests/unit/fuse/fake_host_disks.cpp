@@ -2,7 +2,9 @@
 #include "unit/fuse/fake_host_disks.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 namespace ukai::fake {
 namespace {
@@ -43,7 +45,12 @@ class OpenDisk final : public ukai::OpenDisk {
   }
 
   Task<Result<Payload>> read(std::uint64_t offset, std::uint32_t length) override {
+    own_.cluster.reads_together.enter();
     co_await travel(own_.scheduler);
+    if (const int us = own_.cluster.read_takes_us) {
+      std::this_thread::sleep_for(std::chrono::microseconds(us));
+    }
+    own_.cluster.reads_together.leave();
     std::lock_guard lock(own_.cluster.mutex_);
     const auto& bytes = own_.disk->bytes;
     Payload out;
@@ -59,12 +66,9 @@ class OpenDisk final : public ukai::OpenDisk {
   }
 
   Task<Result<>> write(std::uint64_t offset, Payload data) override {
-    const int now = ++own_.cluster.writes_now;
-    int most = own_.cluster.writes_together_max;
-    while (now > most && !own_.cluster.writes_together_max.compare_exchange_weak(most, now)) {
-    }
+    own_.cluster.writes_together.enter();
     co_await travel(own_.scheduler);
-    --own_.cluster.writes_now;
+    own_.cluster.writes_together.leave();
     if (own_.cluster.fail_writes) co_return Error{Code::io, "told to fail"};
     std::lock_guard lock(own_.cluster.mutex_);
     auto& disk = *own_.disk;

@@ -15,6 +15,24 @@ namespace ukai::fake {
 
 constexpr std::size_t chunk_bytes = 64U << 10;  ///< what is allocated at a time
 
+/// How many of something are under way at once, at most.
+class Together {
+ public:
+  void enter() {
+    const int now = ++now_;
+    int most = most_;
+    while (now > most && !most_.compare_exchange_weak(most, now)) {
+    }
+  }
+  void leave() { --now_; }
+  int most() const { return most_; }
+  void forget() { most_ = 0; }
+
+ private:
+  std::atomic<int> now_{0};
+  std::atomic<int> most_{0};
+};
+
 /// A disk in memory.
 struct Disk {
   DiskId id;
@@ -38,8 +56,9 @@ class Cluster {
   std::atomic<unsigned> flushes{0};
   std::atomic<unsigned> writes{0};
   std::atomic<std::size_t> largest_write{0};
-  std::atomic<int> writes_now{0};
-  std::atomic<int> writes_together_max{0};
+  Together reads_together;
+  Together writes_together;
+  std::atomic<int> read_takes_us{0};  ///< of the thread that asks, as copying would
   std::atomic<std::size_t> read_piece_bytes{chunk_bytes};  ///< a read's data arrives in such pieces
   std::atomic<bool> refuse_opens{false};
   std::atomic<bool> metadata_away{false};

@@ -158,7 +158,7 @@ TEST_F(FuseIo, runs_writers_of_one_file_side_by_side) {
     });
   }
   for (auto& writer : writers) writer.join();
-  EXPECT_GT(cluster_.writes_together_max, 1) << "the kernel lets one writer in at a time";
+  EXPECT_GT(cluster_.writes_together.most(), 1) << "the kernel lets one writer in at a time";
   for (std::size_t at = 0; at < 8 * 50 * 4096; at += 4096) {
     ASSERT_TRUE(cluster_.contents("d", at, 4096) == pattern(4096, static_cast<unsigned>(at)));
   }
@@ -173,6 +173,31 @@ TEST_F(FuseIo, answers_on_the_spot_when_the_data_is_here) {
   const std::string data = pattern(3U << 20, 9);
   ASSERT_EQ(write_at(*file, data, 1), 3 << 20);
   EXPECT_TRUE(read_back(*file, data.size(), 1) == data);
+}
+
+TEST_F(FuseIo, has_a_second_thread_while_long_reads_wait_and_not_for_short_ones) {
+  disks_ = std::make_unique<fake::HostDisks>(cluster_, "h1", nullptr);
+  mount();
+  cluster_.read_takes_us = 2000;
+  const auto most_together = [this](std::size_t length, int rounds) {
+    cluster_.reads_together.forget();
+    std::vector<std::thread> readers;
+    for (int i = 0; i < 4; ++i) {
+      readers.emplace_back([this, length, rounds] {
+        File file(path("d"), O_RDONLY | O_DIRECT);
+        Memory memory(length);
+        for (int round = 0; round < rounds; ++round) {
+          EXPECT_EQ(pread(*file, memory.data(), length, 0), static_cast<ssize_t>(length));
+        }
+      });
+    }
+    for (auto& reader : readers) reader.join();
+    return cluster_.reads_together.most();
+  };
+  EXPECT_EQ(most_together(4096, 20), 1);
+  EXPECT_EQ(most_together(1U << 20, 20), 2);
+  most_together(4096, 60);  // it leaves after a while
+  EXPECT_EQ(most_together(4096, 20), 1);
 }
 
 TEST_F(FuseIo, makes_durable_on_fsync_and_fdatasync) {
