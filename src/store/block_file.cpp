@@ -74,7 +74,8 @@ Result<> put_piece(const OpenBlock& block, std::size_t offset_bytes, const Paylo
 
 // Where nothing is in the page cache yet, one call makes one folio, as large as the call, and each
 // later write to a part of it costs ext4 a walk over all its buffers: 4 KiB took 20 us in folios of
-// 1 MiB, and takes 6 in these. Smaller ones make reads slower (docs/performance.md, "Folios").
+// 1 MiB, and takes 6 in these. Smaller ones make reads slower (docs/performance.md, "What profiles
+// led to").
 constexpr std::size_t folio_bytes = 256U << 10;
 
 /// `written_bytes`: how far it came, whether it fails or not.

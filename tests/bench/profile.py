@@ -5,9 +5,9 @@
     tests/bench/profile.py [--disks local,remote,2-remotes] [--jobs "4k read qd1,128k read qd4"]
 
 For each job: libfuse's example over a file in the page cache (pt-cache), then UKAI's disks, with
-the requests a second and where both cores' time goes, by who spends it and on what. perf samples all
-processors (it slows small requests by a tenth). Wants an idle machine, the release build, root and
-perf (package linux-perf).
+the requests a second and where both cores' time goes, by who spends it and on what. perf samples
+all processors (it slows small requests by a tenth). Wants an idle machine, the release build, root
+and perf (package linux-perf).
 """
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
-from typing import Optional
+from typing import Dict, Optional, Tuple
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
@@ -46,6 +46,7 @@ KINDS = {
     "UKAI": r"ukai",
 }
 OTHER = "other"
+Shares = Dict[Tuple[str, str], float]  # by who and kind
 
 
 def who_of(command: str) -> str:
@@ -67,12 +68,12 @@ def kind_of(symbol: str, library: str) -> str:
     return "UKAI" if library.startswith("ukai") else OTHER
 
 
-def shares(data: Path) -> Counter[tuple[str, str]]:
+def shares(data: Path) -> Shares:
     """Of both processors' time, in percent."""
     printed = subprocess.run(
         ["perf", "report", "-i", str(data), "--no-children", "--stdio", "-t", "|", "-g", "none",
          "-F", "overhead,comm,dso,sym"], check=True, capture_output=True, text=True).stdout
-    found: Counter[tuple[str, str]] = Counter()
+    found: Shares = defaultdict(float)
     for line in printed.splitlines():
         cells = [cell.strip() for cell in line.split("|", 3)]
         if len(cells) < 4 or not cells[0].endswith("%"):
@@ -94,7 +95,7 @@ def sample(file: Path, job: jobs.Job, data: Path) -> float:
     return float(side["iops"])
 
 
-def print_profile(name: str, iops: float, found: Counter[tuple[str, str]]) -> None:
+def print_profile(name: str, iops: float, found: Shares) -> None:
     cores = os.cpu_count() or 1
 
     def us(share: float) -> str:
