@@ -246,9 +246,11 @@ Result<> FuseSession::Impl::start_receiving() {
 /// Returns when no thread is in a request of ours any more.
 void FuseSession::Impl::stop_receiving() {
   stopping = true;
-  fuse_session_exit(session);
   leave(receiving);
   if (helper) leave({helper.get()});
+  // Not before: libfuse drops the request that it has just read when it finds itself told to exit,
+  // and nobody would ever answer it.
+  fuse_session_exit(session);
   receiving.clear();
   more_reactors.clear();
   helper.reset();
