@@ -31,7 +31,7 @@ class FuseHandOver : public Mounted {
   /// As another process would, with disks of its own.
   void adopt(Inherited mount) {
     session_.reset();
-    disks_ = std::make_unique<fake::HostDisks>(cluster_, "h1", &scheduler_);
+    disks_ = std::make_unique<fake::HostDisks>(cluster_, "h1", io_);
     FuseOptions options;
     options.mount_point = point_;
     auto made = FuseSession::adopt(options, *disks_, reactor_, std::move(mount), nullptr);
@@ -45,6 +45,8 @@ class FuseHandOver : public Mounted {
     auto begun = session_->begin();
     ASSERT_TRUE(begun.ok()) << begun.error().what;
   }
+
+  Scheduler* io_ = &scheduler_;  // of the next process: null: it answers on the spot
 };
 
 TEST_F(FuseHandOver, leaves_open_files_and_their_locks_as_they_are) {
@@ -93,6 +95,35 @@ TEST_F(FuseHandOver, lets_requests_wait_meanwhile) {
   EXPECT_FALSE(written) << "nobody serves it yet";
   EXPECT_TRUE(session_->begin().ok());
   writer.join();
+}
+
+/// A request that comes in at that moment is answered by the one or by the other.
+TEST_F(FuseHandOver, loses_no_request_of_two_busy_threads) {
+  io_ = nullptr;
+  File seen(path("d"), O_RDONLY);  // the kernel has greeted the mount then
+  hand_over();
+  cluster_.read_takes_us = 100;
+  std::atomic<bool> over{false};
+  std::atomic<int> reading{4};
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 4; ++i) {
+    readers.emplace_back([this, &over, &reading] {
+      File file(path("d"), O_RDONLY);
+      std::string data(1U << 20, '\0');
+      while (!over) EXPECT_EQ(pread(*file, data.data(), data.size(), 0), 1 << 20);
+      --reading;
+    });
+  }
+  for (int i = 0; i < 150; ++i) {
+    std::this_thread::sleep_for(5ms);
+    hand_over();
+  }
+  EXPECT_EQ(cluster_.reads_together.most(), 2);
+  over = true;
+  for (int i = 0; i < 500 && reading > 0; ++i) std::this_thread::sleep_for(10ms);
+  EXPECT_EQ(reading, 0) << "these wait for answers for ever";
+  session_.reset();  // and they are let go
+  for (auto& reader : readers) reader.join();
 }
 
 TEST_F(FuseHandOver, is_refused_when_what_was_written_cannot_be_made_durable) {
