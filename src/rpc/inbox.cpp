@@ -49,6 +49,13 @@ std::span<std::byte> Inbox::space() {
   return {buffer_.data() + end_, alone ? std::min(room, wanted - filled()) : room};
 }
 
+void Inbox::rest() {
+  if (filled() > 0 || buffer_.size <= buffer_bytes) return;
+  buffer_ = {};
+  begin_ = end_ = 0;
+  handed_out_ = false;
+}
+
 Result<std::optional<Payload>> Inbox::next() {
   const auto length = announced();
   if (!length) return std::optional<Payload>{};

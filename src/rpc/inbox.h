@@ -27,6 +27,8 @@ class Inbox {
   void received(std::size_t bytes) { end_ += bytes; }
   /// nullopt: not all of it is there. invalid: longer than allowed; there is no going on.
   Result<std::optional<Payload>> next();
+  /// Nothing more is there for now: a large buffer with nothing in it goes back to the pool.
+  void rest();
   void allow(std::size_t record_bytes_max) { record_bytes_max_ = record_bytes_max; }
 
  private:

@@ -160,13 +160,13 @@ void RecordSocket::receive() {
     const auto space = inbox_.space();
     const ssize_t got = ::recv(fd_.get(), space.data(), space.size(), MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && errno == EAGAIN) return;
+    if (got < 0 && errno == EAGAIN) return inbox_.rest();
     if (got < 0) return lost(text_of(errno));
     if (got == 0) return lost("it closed the connection");
     inbox_.received(static_cast<std::size_t>(got));
     hand_out();
     // Less than there was room for: nothing else is there now.
-    if (static_cast<std::size_t>(got) < space.size()) return;
+    if (static_cast<std::size_t>(got) < space.size()) return inbox_.rest();
   }
 }
 

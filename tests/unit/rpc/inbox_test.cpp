@@ -41,7 +41,8 @@ class InboxTest : public testing::Test {
     }
   }
 
-  Inbox inbox_{std::make_shared<BufferPool>(1U << 20), record_bytes_max};
+  const std::shared_ptr<BufferPool> pool_ = std::make_shared<BufferPool>(16U << 20);
+  Inbox inbox_{pool_, record_bytes_max};
   std::vector<Payload> records_;
 };
 
@@ -93,6 +94,24 @@ TEST_F(InboxTest, moves_nothing_where_one_large_record_follows_another) {
     EXPECT_EQ(records_.back().pieces()[0].data(), begin + 4);
   }
   EXPECT_EQ(records_.size(), 4U);
+}
+
+TEST_F(InboxTest, holds_no_large_buffer_while_nothing_comes) {
+  std::string stream = on_the_wire(std::string(1U << 20, 'x'));
+  while (records_.empty()) {
+    receive(stream, 1U << 30);
+    take();
+  }
+  records_.clear();
+  const auto next = inbox_.space().size();  // whoever receives asks until there is nothing
+  const std::size_t kept = pool_->kept_bytes();
+  inbox_.rest();
+  EXPECT_GE(pool_->kept_bytes(), kept + next);
+  stream = on_the_wire("small");
+  receive(stream, 1U << 30);
+  take();
+  ASSERT_EQ(records_.size(), 1U);
+  EXPECT_EQ(records_[0].to_string(), "small");
 }
 
 TEST_F(InboxTest, refuses_a_record_that_is_too_long_as_soon_as_it_is_announced) {
