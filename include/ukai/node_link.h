@@ -49,9 +49,6 @@ class NodeLink {
   virtual Condition condition() const = 0;
 };
 
-/// Awaitable form of NodeLink::submit.
-Task<IoReply> submit(NodeLink& link, IoRequest request, Duration deadline);
-
 /// The nodes one daemon talks to: follows the registry, owns the links.
 /// Threads: safe from any.
 class NodeDirectory {

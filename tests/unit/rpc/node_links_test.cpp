@@ -26,6 +26,8 @@ constexpr std::uint32_t block_size = 64U << 10;
 
 std::string loopback(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
 
+Task<IoReply> value_of(OneShot<IoReply> answered) { co_return co_await answered; }
+
 class CountingScheduler final : public Scheduler {
  public:
   explicit CountingScheduler(unsigned threads) : scheduler_(threads) {}
@@ -128,7 +130,10 @@ class NodeLinks : public testing::TestWithParam<Kind> {
   }
 
   IoReply send(IoRequest request, Duration deadline = 10s) {
-    return sync_wait(submit(*link_, std::move(request), deadline));
+    OneShot<IoReply> answered;
+    link_->submit(std::move(request), deadline,
+                  [answered](IoReply reply) { answered.resolve(std::move(reply)); });
+    return sync_wait(value_of(answered));
   }
 
   IoReply write(const std::string& text) {
