@@ -76,7 +76,7 @@ struct Promise<void> : PromiseBase {
 ///
 /// Threads: resumes on whatever thread completed what it waited for. No mutex may be held
 /// across co_await. Exceptions terminate. Never build a temporary struct or a capturing lambda
-/// inside a co_await expression (docs/STYLE.md, "g++ 12").
+/// inside a co_await expression: g++ 12 destroys it twice.
 template <class T>
 class [[nodiscard]] Task {
  public:
