@@ -15,6 +15,7 @@
 #include <cstring>
 #include <latch>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "base/log.h"
@@ -102,7 +103,7 @@ struct FuseSession::Impl {
   void stop_receiving();
   void leave(const std::vector<Reactor*>& reactors);
   void on_ended();
-  Served serve_one();
+  Served serve_one(fuse::Gathering* gathering);
   void note_backlog();
   void let_helper_go();
 
@@ -163,7 +164,7 @@ class FuseSession::Impl::Channel final : public Reactor::Source {
 };
 
 /// The buffer is replaced only when a payload in it was kept.
-FuseSession::Impl::Served FuseSession::Impl::serve_one() {
+FuseSession::Impl::Served FuseSession::Impl::serve_one(fuse::Gathering* gathering) {
   auto& buffer = fuse::current_buffer();
   if (!buffer || buffer->kept()) buffer = shared.buffers.take();
   fuse_buf received{};
@@ -175,6 +176,7 @@ FuseSession::Impl::Served FuseSession::Impl::serve_one() {
   if (got <= 0) return Served::gone;
   if (!shared.terms.greeted) note_init(shared.terms, received);
   const bool takes_long = is_long(received);
+  if (takes_long && gathering != nullptr) gathering->send();
   const std::uint64_t before = fuse::answers_of_this_thread();
   fuse_session_process_buf(session, &received);
   const bool answered = fuse::answers_of_this_thread() != before;
@@ -183,15 +185,21 @@ FuseSession::Impl::Served FuseSession::Impl::serve_one() {
 
 void FuseSession::Impl::Channel::ready(std::uint32_t /*events*/) {
   int long_ones = 0;
+  // The first answer has no others to wait for.
+  std::optional<fuse::Gathering> gathering;
   int i = 0;
   for (; i < requests_a_turn && !impl_.stopping; ++i) {
-    const Served served = impl_.serve_one();
+    const Served served = impl_.serve_one(gathering ? &*gathering : nullptr);
     if (served == Served::nothing) break;
     if (served == Served::gone) return impl_.on_ended();
     if (served == Served::long_one && ++long_ones == 2) impl_.note_backlog();
     // A single request is on its way before we look for another.
-    if (i == 0) reactor_.end_turn();
+    if (i == 0) {
+      reactor_.end_turn();
+      gathering.emplace();
+    }
   }
+  gathering.reset();
   if (helps_) look_whether_needed(i);
 }
 

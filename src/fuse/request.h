@@ -10,6 +10,8 @@
 #include <memory>
 #include <mutex>
 #include <string_view>
+#include <variant>
+#include <vector>
 
 #include "fuse/fuse_library.h"
 #include "fuse/open_handles.h"
@@ -36,6 +38,28 @@ class InFlight {
 
 /// How many requests this thread has answered so far: whether one was answered where it came in.
 std::uint64_t answers_of_this_thread();
+
+class Request;
+
+/// While it lives, the answers to short reads and writes that this thread gives are kept back, a
+/// few at a time, so that the guest is woken once for all of them. At most one on a thread.
+class Gathering {
+ public:
+  Gathering();
+  Gathering(const Gathering&) = delete;
+  Gathering& operator=(const Gathering&) = delete;
+  /// Sends what is left.
+  ~Gathering();
+  void send();
+
+ private:
+  friend class Request;
+  struct Answer;
+  static Gathering* for_answer_to(std::size_t bytes);
+  void add(Answer answer);
+
+  std::vector<Answer> answers_;
+};
 
 /// One request of the kernel. It is answered exactly once, by one of the functions below, from
 /// whatever thread knows the answer; unanswered, it answers EIO when it goes.
@@ -77,6 +101,9 @@ class Request {
 
  private:
   fuse_req_t take();
+  void send(const Payload& payload);
+  void send(std::size_t written_bytes);
+  friend class Gathering;
 
   fuse_req_t request_;   ///< null once answered
   InFlight* in_flight_;  ///< null once moved from

@@ -3,7 +3,9 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
+#include <chrono>
 #include <cstring>
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -11,6 +13,8 @@
 
 namespace ukai {
 namespace {
+
+using namespace std::chrono_literals;
 
 /// Memory aligned to a page, moved by `shift` bytes: O_DIRECT through FUSE takes any.
 class Memory {
@@ -198,6 +202,36 @@ TEST_F(FuseIo, has_a_second_thread_while_long_reads_wait_and_not_for_short_ones)
   EXPECT_EQ(most_together(1U << 20, 20), 2);
   most_together(4096, 60);  // it leaves after a while
   EXPECT_EQ(most_together(4096, 20), 1);
+}
+
+/// Answers are kept back while a turn goes on, some at a time.
+TEST_F(FuseIo, answers_every_request_of_a_turn_however_many_there_are) {
+  disks_ = std::make_unique<fake::HostDisks>(cluster_, "h1", nullptr);
+  mount();
+  File file(path("d"), O_RDWR | O_DIRECT);
+  constexpr std::size_t piece = 4096;
+  for (unsigned count = 1; count <= 11; ++count) {
+    std::latch held(1);
+    reactor_.post([&held] { held.wait(); });
+    std::vector<std::thread> guests;
+    for (unsigned i = 0; i < count; ++i) {
+      guests.emplace_back([&, i] {
+        Memory memory(piece);
+        const auto at = static_cast<off_t>(i * piece);
+        const std::string data = pattern(piece, count + i);
+        if (i % 3 == 0) {
+          std::memcpy(memory.data(), data.data(), piece);
+          EXPECT_EQ(pwrite(*file, memory.data(), piece, at), static_cast<ssize_t>(piece));
+        } else {
+          EXPECT_EQ(pread(*file, memory.data(), piece, at), static_cast<ssize_t>(piece));
+        }
+      });
+    }
+    std::this_thread::sleep_for(20ms);  // the kernel has them all
+    held.count_down();
+    for (auto& guest : guests) guest.join();
+    EXPECT_TRUE(read_back(*file, piece, 0) == pattern(piece, count));
+  }
 }
 
 TEST_F(FuseIo, makes_durable_on_fsync_and_fdatasync) {
