@@ -1,18 +1,31 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "fuse/fuse_buffers.h"
 
+#include <linux/fuse.h>
+
 #include <atomic>
 #include <cstdlib>
+
+#include "ukai/limits.h"
 
 namespace ukai::fuse {
 namespace {
 
 constexpr std::size_t buffers_pinned_max = 128;  // of 1 MiB each, mostly untouched pages
 constexpr std::size_t buffers_idle_max = 64;     // what a busy guest comes back for
+constexpr std::size_t page_bytes = 4096;
+constexpr std::size_t bytes_before_data = sizeof(fuse_in_header) + sizeof(fuse_write_in);
+// Debian's libfuse offers the kernel 1 MiB and 4 KiB. Whatever another one offers, the kernel sends
+// no more than the largest write with its headers.
+constexpr std::size_t request_bytes_max = limits::io_bytes_max + (64U << 10);
 
 }  // namespace
 
-FuseBuffers::Buffer::~Buffer() { std::free(memory_); }  // NOLINT: libfuse got it from malloc
+FuseBuffers::Buffer::Buffer()
+    : block_(std::aligned_alloc(page_bytes, page_bytes + request_bytes_max)),
+      memory_(static_cast<std::byte*>(block_) + page_bytes - bytes_before_data) {}
+
+FuseBuffers::Buffer::~Buffer() { std::free(block_); }  // NOLINT: aligned_alloc's
 
 struct FuseBuffers::Shared {
   std::mutex mutex;
@@ -22,7 +35,7 @@ struct FuseBuffers::Shared {
   std::unique_ptr<Buffer> take() {
     out.fetch_add(1, std::memory_order_relaxed);
     std::lock_guard lock(mutex);
-    if (idle.empty()) return std::make_unique<Buffer>(nullptr);
+    if (idle.empty()) return std::make_unique<Buffer>();
     auto buffer = std::move(idle.back());
     idle.pop_back();
     buffer->kept_ = false;

@@ -28,23 +28,24 @@ class FuseBuffers {
   /// unless its payload was kept.
   class Buffer {
    public:
-    explicit Buffer(void* memory) : memory_(memory) {}
+    Buffer();
     ~Buffer();
     Buffer(const Buffer&) = delete;
     Buffer& operator=(const Buffer&) = delete;
+    /// Room for any request of the kernel. The data of a write begin with a page: the kernel copies
+    /// them page by page, which it does at once then.
     void* memory() const { return memory_; }
-    /// libfuse allocates the memory at first use; it alone knows the size.
-    void set_memory(void* memory) { memory_ = memory; }
     /// Bytes over it were made since it was taken; only the thread that took it may ask.
     bool kept() const { return kept_; }
 
    private:
     friend class FuseBuffers;
-    void* memory_;
+    void* block_;   ///< ours
+    void* memory_;  ///< in the block
     bool kept_ = false;
   };
 
-  /// A buffer to receive into; its memory may still be null.
+  /// A buffer to receive into.
   std::shared_ptr<Buffer> take();
 
   /// Bytes over `data`, which lies in the buffer `owner` of this pool. On the thread that took it.

@@ -171,7 +171,6 @@ FuseSession::Impl::Served FuseSession::Impl::serve_one(fuse::Gathering* gatherin
   received.mem = buffer->memory();
   int got = -EINTR;
   while (got == -EINTR) got = fuse_session_receive_buf(session, &received);
-  buffer->set_memory(received.mem);
   if (got == -EAGAIN) return Served::nothing;
   if (got <= 0) return Served::gone;
   if (!shared.terms.greeted) note_init(shared.terms, received);
