@@ -210,6 +210,8 @@ TEST_F(FuseIo, answers_every_request_of_a_turn_however_many_there_are) {
   mount();
   File file(path("d"), O_RDWR | O_DIRECT);
   constexpr std::size_t piece = 4096;
+  const std::string before = pattern(11 * piece, 77);
+  ASSERT_EQ(write_at(*file, before, 0), static_cast<ssize_t>(before.size()));
   for (unsigned count = 1; count <= 11; ++count) {
     std::latch held(1);
     reactor_.post([&held] { held.wait(); });
@@ -224,6 +226,7 @@ TEST_F(FuseIo, answers_every_request_of_a_turn_however_many_there_are) {
           EXPECT_EQ(pwrite(*file, memory.data(), piece, at), static_cast<ssize_t>(piece));
         } else {
           EXPECT_EQ(pread(*file, memory.data(), piece, at), static_cast<ssize_t>(piece));
+          EXPECT_TRUE(memory.text() == before.substr(i * piece, piece)) << "another's answer";
         }
       });
     }
