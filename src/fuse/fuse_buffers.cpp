@@ -4,7 +4,7 @@
 #include <linux/fuse.h>
 
 #include <atomic>
-#include <cstdlib>
+#include <new>
 
 #include "ukai/limits.h"
 
@@ -22,10 +22,10 @@ constexpr std::size_t request_bytes_max = limits::io_bytes_max + (64U << 10);
 }  // namespace
 
 FuseBuffers::Buffer::Buffer()
-    : block_(std::aligned_alloc(page_bytes, page_bytes + request_bytes_max)),
+    : block_(::operator new (page_bytes + request_bytes_max, std::align_val_t{page_bytes})),
       memory_(static_cast<std::byte*>(block_) + page_bytes - bytes_before_data) {}
 
-FuseBuffers::Buffer::~Buffer() { std::free(block_); }  // NOLINT: aligned_alloc's
+FuseBuffers::Buffer::~Buffer() { ::operator delete (block_, std::align_val_t{page_bytes}); }
 
 struct FuseBuffers::Shared {
   std::mutex mutex;
