@@ -50,6 +50,9 @@ class BlockStore {
   /// device.
   virtual Result<std::optional<Payload>> read(BlockKey key, std::uint32_t offset_bytes,
                                               std::uint32_t length_bytes, bool ready_only) = 0;
+  /// The version will soon be read from its beginning on: what that takes from the device may be
+  /// fetched now. Returns before all of it is there.
+  virtual void will_read(BlockKey key) = 0;
   virtual Result<> write(BlockKey key, std::uint32_t offset_bytes, const Payload& data) = 0;
   /// The range reads as zero and its whole file-system blocks are given back; a block that holds
   /// nothing but zeros afterwards because the range covers all of it vanishes.

@@ -15,6 +15,9 @@ namespace {
 
 /// Parts of pages may have to be read before they are changed, which waits for the device.
 constexpr std::uint64_t page_bytes = 4096;
+/// Whoever reads in order reads at least so much at a time: a guest's kernel does.
+constexpr std::uint32_t stream_read_bytes = 64U << 10;
+constexpr std::size_t fetches_max = 4;  // at a time: the device has other work
 
 bool mutates(IoOp op) { return op == IoOp::write || op == IoOp::zero; }
 
@@ -75,7 +78,11 @@ std::optional<IoReply> NodeCore::handle(const IoRequest& request, bool inline_on
   const std::uint64_t length = request.op == IoOp::extents ? 1 : request.length_bytes;
   auto range = disk->check_range(request.block, request.offset_bytes, length);
   if (!range.ok()) return IoReply::failed(range.error());
-  if (request.op == IoOp::read) return read(*disk, request, inline_only);
+  if (request.op == IoOp::read) {
+    // Once for each request: a copy's is never tried inline.
+    if (inline_only != (request.session == Session{0})) note_stream(disk, request);
+    return read(*disk, request, inline_only);
+  }
   if (request.op == IoOp::read_packed) {
     if (inline_only) return std::nullopt;  // it takes a while
     auto reply = read(*disk, request, false);
@@ -108,6 +115,33 @@ std::optional<IoReply> NodeCore::read(DiskState& disk, const IoRequest& request,
   IoReply reply;
   reply.data = std::move(**data);
   return reply;
+}
+
+/// The caller holds the gate.
+void NodeCore::note_stream(const DiskRef& disk, const IoRequest& request) {
+  if (request.length_bytes < stream_read_bytes) return;
+  const auto begin = static_cast<std::uint32_t>(request.offset_bytes);
+  const auto next = disk->streams.note(request.block, {begin, begin + request.length_bytes},
+                                       disk->geometry.block_size_bytes);
+  if (!next || !disk->check_range(*next, 0, 1).ok()) return;
+  if (fetches_.fetch_add(1) >= fetches_max) {
+    fetches_.fetch_sub(1);
+    return;
+  }
+  background().post(
+      [core = shared_from_this(), disk, key = BlockKey{disk->id, *next, request.generation}] {
+        core->fetch(disk, key);
+        core->fetches_.fetch_sub(1);
+      });
+}
+
+/// From the device, before it is asked for. Nobody waits for it, so whatever goes wrong is left to
+/// whoever does.
+void NodeCore::fetch(const DiskRef& disk, BlockKey key) {
+  const std::shared_lock pass(disk->gate, std::try_to_lock);
+  if (!pass.owns_lock() || closed() || disk->deleted) return;
+  const auto version = version_of(*disk, key);
+  if (version.ok()) store_.will_read(**version);
 }
 
 std::optional<IoReply> NodeCore::change(DiskState& disk, const IoRequest& request,

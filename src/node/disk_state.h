@@ -11,6 +11,7 @@
 #include "node/copy_table.h"
 #include "node/dirty_log.h"
 #include "node/gate.h"
+#include "node/read_streams.h"
 #include "node/session_record.h"
 #include "ukai/geometry.h"
 #include "ukai/history.h"
@@ -114,6 +115,7 @@ struct DiskState {
   TornVersions torn;
   HiddenVersions hidden;
   CopyTable copies;
+  ReadStreams streams;
 };
 
 /// Raises `value` to at least `seen`.

@@ -110,6 +110,8 @@ class NodeCore : public std::enable_shared_from_this<NodeCore> {
   static Error not_served(DiskId id);
 
   std::optional<IoReply> read(DiskState& disk, const IoRequest& request, bool inline_only);
+  void note_stream(const DiskRef& disk, const IoRequest& request);
+  void fetch(const DiskRef& disk, BlockKey key);
   std::optional<IoReply> change(DiskState& disk, const IoRequest& request, bool inline_only);
   Result<> apply(DiskState& disk, const IoRequest& request, bool beside_copy);
   Result<> apply_once(DiskState& disk, const IoRequest& request, bool beside_copy);
@@ -152,6 +154,7 @@ class NodeCore : public std::enable_shared_from_this<NodeCore> {
   std::atomic<bool> closed_{false};
   std::atomic<std::size_t> copies_{0};
   std::atomic<std::size_t> copies_lined_up_{0};
+  std::atomic<std::size_t> fetches_{0};
 
   std::mutex scrub_mutex_;
   Scrub scrub_;  // by scrub_mutex_

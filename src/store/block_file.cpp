@@ -18,7 +18,8 @@
 namespace ukai {
 namespace {
 
-constexpr unsigned shard_bits = 8;  // 256 blocks a folder: its entries fit a few pages
+constexpr off_t fetch_bytes_max = 4 << 20;  // what comes after, the kernel has read ahead by then
+constexpr unsigned shard_bits = 8;          // 256 blocks a folder: its entries fit a few pages
 
 Extent unit_extent(std::uint32_t unit) {
   return {unit * BlockStore::unit_bytes, (unit + 1) * BlockStore::unit_bytes};
@@ -158,6 +159,10 @@ Result<std::optional<Payload>> BlockFileIo::read(const OpenBlock& block, Extent 
   auto again = read_alone(block, units);
   if (!again.ok()) return again.error();
   return std::optional<Payload>{wanted(*again)};
+}
+
+void BlockFileIo::will_read(const OpenBlock& block) {
+  ::posix_fadvise(block.fd, 0, fetch_bytes_max, POSIX_FADV_WILLNEED);
 }
 
 /// The caller has kept writes out.

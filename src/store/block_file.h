@@ -49,6 +49,8 @@ class BlockFileIo {
   /// nullopt only when `ready_only` and the page cache lacks a part of the range, or a second look
   /// is needed.
   Result<std::optional<Payload>> read(const OpenBlock& block, Extent range, bool ready_only);
+  /// Has the kernel read its beginning.
+  static void will_read(const OpenBlock& block);
   Result<> write(const OpenBlock& block, std::uint32_t offset_bytes, const Payload& data);
   /// The range reads as zeros; its whole file-system blocks are given back where the file system
   /// can.

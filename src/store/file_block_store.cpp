@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <linux/magic.h>
 #include <sys/resource.h>
-#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -22,9 +21,7 @@ constexpr std::uint32_t disk_format_plain = 1;
 constexpr std::uint32_t disk_format = 2;  // with origins
 constexpr const char* disk_file = "disk";
 constexpr std::size_t idle_buffer_bytes_max = 32U << 20;  // some requests of the largest size
-constexpr std::uint64_t space_look_bytes = 64ULL << 20;   // the reserve is several times that
-constexpr auto space_look_interval = std::chrono::milliseconds(200);
-constexpr std::size_t other_descriptors = 512;  // sockets, logs, folders
+constexpr std::size_t other_descriptors = 512;            // sockets, logs, folders
 
 Error not_open(DiskId disk) {
   return Error{Code::not_found, fmt::format("disk {} is not in this store", disk.to_string())};
@@ -73,32 +70,6 @@ std::size_t allowed_open_files(std::size_t wanted) {
 }
 
 }  // namespace
-
-// -- space
-
-Result<StoreSpace> SpaceWatch::look() const {
-  struct statvfs status {};
-  if (::fstatvfs(root_.fd.get(), &status) != 0)
-    return posix_error(errno, "cannot look at the file system of " + root_.path);
-  const std::uint64_t free = std::uint64_t{status.f_bavail} * status.f_frsize;
-  return StoreSpace{std::uint64_t{status.f_blocks} * status.f_frsize,
-                    free > reserve_bytes_ ? free - reserve_bytes_ : 0};
-}
-
-Result<bool> SpaceWatch::fits(std::uint64_t bytes) {
-  const std::lock_guard lock(mutex_);
-  const auto now = std::chrono::steady_clock::now();
-  if (!known_ || left_bytes_ < bytes || now - looked_ > space_look_interval) {
-    auto space = look();
-    if (!space.ok()) return space.error();
-    known_ = true;
-    looked_ = now;
-    left_bytes_ = std::min(space->free_bytes, std::max(bytes, space_look_bytes));
-  }
-  if (left_bytes_ < bytes) return false;
-  left_bytes_ -= bytes;
-  return true;
-}
 
 // -- disks
 
@@ -276,6 +247,15 @@ Result<std::optional<Payload>> FileBlockStore::read(BlockKey key, std::uint32_t 
   if (file->presence == BlockFile::Presence::unknown) return away(**disk, key);
   if (!file->fd.valid()) return std::optional<Payload>{Payload::zeros(length_bytes)};
   return io_.read((*disk)->handle_of(*file), *range, false);
+}
+
+void FileBlockStore::will_read(BlockKey key) {
+  auto disk = find(key.disk);
+  if (!disk.ok()) return;
+  auto file = files_.use(*disk, key);
+  if (!ensure_open(*disk, *file, false).ok()) return;
+  const std::shared_lock state(file->state);
+  if (file->fd.valid()) BlockFileIo::will_read((*disk)->handle_of(*file));
 }
 
 Result<> FileBlockStore::check_space(const DiskRef& disk, BlockFile& file, Extent range) {

@@ -9,6 +9,7 @@
 
 #include "store/block_file.h"
 #include "store/open_files.h"
+#include "store/space_watch.h"
 #include "store/store_folder.h"
 #include "ukai/block_store.h"
 #include "ukai/limits.h"
@@ -26,27 +27,6 @@ struct FileStoreOptions {
   std::chrono::steady_clock::duration quick_count = std::chrono::milliseconds(5);
 };
 
-/// The free space of the file system, looked at again every 64 MiB written or 200 ms, so that a
-/// write costs no system call for it. Threads: safe from any.
-class SpaceWatch {
- public:
-  SpaceWatch(const Folder& root, std::uint64_t reserve_bytes)
-      : root_(root), reserve_bytes_(reserve_bytes) {}
-
-  /// After the reserve.
-  Result<StoreSpace> look() const;
-  /// True when `bytes` more fit without touching the reserve.
-  Result<bool> fits(std::uint64_t bytes);
-
- private:
-  const Folder& root_;
-  const std::uint64_t reserve_bytes_;
-  std::mutex mutex_;
-  std::uint64_t left_bytes_ = 0;                  // by mutex_: before the next look
-  bool known_ = false;                            // by mutex_
-  std::chrono::steady_clock::time_point looked_;  // by mutex_
-};
-
 /// BlockStore on a folder: one sparse file a block version (docs/block-format.md). Works on any
 /// Linux file system; thin blocks need one with holes.
 class FileBlockStore final : public BlockStore {
@@ -58,6 +38,7 @@ class FileBlockStore final : public BlockStore {
   Result<std::vector<DiskId>> disks() override;
   Result<std::optional<Payload>> read(BlockKey key, std::uint32_t offset_bytes,
                                       std::uint32_t length_bytes, bool ready_only) override;
+  void will_read(BlockKey key) override;
   Result<> write(BlockKey key, std::uint32_t offset_bytes, const Payload& data) override;
   Result<> zero(BlockKey key, std::uint32_t offset_bytes, std::uint32_t length_bytes) override;
   Result<std::optional<std::vector<Generation>>> versions(DiskId disk, BlockIndex block,

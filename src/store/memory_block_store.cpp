@@ -152,6 +152,8 @@ Result<> MemoryBlockStore::check_edges(const BlockKey& key, const Block& block,
   return check_fit(key, block, end - 1, end);
 }
 
+void MemoryBlockStore::will_read(BlockKey key) { static_cast<void>(begin(Op::will_read, key)); }
+
 Result<> MemoryBlockStore::write(BlockKey key, std::uint32_t offset_bytes, const Payload& data) {
   auto begun = begin(Op::write, key);
   if (!begun.ok()) return begun;

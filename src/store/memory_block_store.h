@@ -23,8 +23,18 @@ namespace ukai {
 /// Threads: safe from any.
 class MemoryBlockStore final : public BlockStore {
  public:
-  enum class Op { read, write, zero, flush, extents, load_file, replace_file, append_file };
-  static constexpr std::size_t ops = 8;
+  enum class Op {
+    read,
+    will_read,
+    write,
+    zero,
+    flush,
+    extents,
+    load_file,
+    replace_file,
+    append_file
+  };
+  static constexpr std::size_t ops = 9;
   static constexpr std::uint32_t sector_bytes = unit_bytes;
 
   explicit MemoryBlockStore(std::uint64_t capacity_bytes = 1ULL << 40)
@@ -35,6 +45,7 @@ class MemoryBlockStore final : public BlockStore {
   Result<std::vector<DiskId>> disks() override;
   Result<std::optional<Payload>> read(BlockKey key, std::uint32_t offset_bytes,
                                       std::uint32_t length_bytes, bool ready_only) override;
+  void will_read(BlockKey key) override;
   Result<> write(BlockKey key, std::uint32_t offset_bytes, const Payload& data) override;
   Result<> zero(BlockKey key, std::uint32_t offset_bytes, std::uint32_t length_bytes) override;
   Result<std::optional<std::vector<Generation>>> versions(DiskId disk, BlockIndex block,

@@ -213,6 +213,84 @@ TEST_F(Hashes, covers_the_whole_block_and_does_not_read_holes) {
   EXPECT_EQ(node.store.calls(Op::read), reads + 2) << "one piece each";
 }
 
+/// A block is a quarter of a MiB, and they are fetched 2 MiB ahead.
+class FetchesAhead : public DataPath {
+ protected:
+  void SetUp() override {
+    DataPath::SetUp();
+    node.store.set_hook([this](Op op, const BlockKey& key) {
+      if (op == Op::will_read) fetched.push_back(raw(key.block));
+    });
+  }
+  /// As a server does, and what it has put off.
+  void read_piece(std::uint64_t block, std::uint32_t piece, std::uint32_t length = 64U << 10) {
+    const IoRequest request = read_of(block, length, std::uint64_t{piece} * length);
+    if (!node->handle(request, true)) send(request);
+    scheduler.run_ready();
+  }
+
+  Blocks fetched;
+};
+
+TEST_F(FetchesAhead, for_a_reader_in_order) {
+  read_piece(3, 0);
+  EXPECT_EQ(fetched, Blocks{});
+  read_piece(3, 1);
+  EXPECT_EQ(fetched, Blocks{3 + 8});
+  for (const std::uint32_t piece : {2, 3}) read_piece(3, piece);
+  for (const std::uint32_t piece : {0, 1}) read_piece(4, piece);
+  EXPECT_EQ(fetched, (Blocks{3 + 8, 4 + 8}));
+}
+
+TEST_F(FetchesAhead, also_when_reads_have_to_wait_for_the_device) {
+  node.store.set_cold(true);
+  for (const std::uint32_t piece : {0, 1}) read_piece(3, piece);
+  EXPECT_EQ(fetched, Blocks{3 + 8});
+}
+
+TEST_F(FetchesAhead, for_a_copy_too) {
+  session_ = 0;
+  for (const std::uint32_t piece : {0, 1}) send(read_of(3, 64U << 10, piece * (64U << 10)));
+  scheduler.run_ready();
+  EXPECT_EQ(fetched, Blocks{3 + 8});
+}
+
+TEST_F(FetchesAhead, nothing_for_short_reads_or_behind_the_end_of_the_disk) {
+  for (std::uint32_t piece = 0; piece < 64; ++piece) read_piece(3, piece, 4096);
+  for (const std::uint32_t piece : {0, 1}) read_piece(blocks - 1, piece);
+  EXPECT_EQ(fetched, Blocks{});
+}
+
+TEST_F(FetchesAhead, the_version_that_the_reader_sees) {
+  fence(1, 2, 0, Generation{2});
+  std::vector<std::uint64_t> generations;
+  node.store.set_hook([&](Op op, const BlockKey& key) {
+    if (op == Op::will_read) generations.push_back(raw(key.generation));
+  });
+  IoRequest written = write_of(3 + 8, "new");
+  written.generation = Generation{2};
+  EXPECT_TRUE(send(written).ok);
+  for (const std::uint64_t generation : {1, 2}) {
+    for (const std::uint32_t piece : {0, 1}) {
+      IoRequest request = read_of(3, 64U << 10, piece * (64U << 10));
+      request.generation = Generation{generation};
+      send(request);
+      EXPECT_TRUE(node->handle(request, true)) << "it is in memory";
+    }
+    scheduler.run_ready();
+  }
+  EXPECT_EQ(generations, (std::vector<std::uint64_t>{1, 2}));
+}
+
+TEST_F(FetchesAhead, nothing_once_it_is_being_stopped) {
+  for (const std::uint32_t piece : {0, 1}) {
+    ASSERT_TRUE(node->handle(read_of(3, 64U << 10, piece * (64U << 10)), true));
+  }
+  node.stop();
+  scheduler.run_ready();
+  EXPECT_EQ(fetched, Blocks{});
+}
+
 TEST_F(Hashes, refuses_what_makes_no_sense) {
   EXPECT_TRUE(hash(16).failed_with(Code::invalid));
   EXPECT_TRUE(hash(4096, block_size + 1).failed_with(Code::invalid));

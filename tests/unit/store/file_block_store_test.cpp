@@ -325,6 +325,33 @@ TEST_F(FileStore, remembers_a_failure_to_sync_until_the_disk_is_reopened) {
   EXPECT_TRUE((*store)->flush(disk_one()).ok());
 }
 
+TEST_F(FileStore, fetches_what_will_be_read) {
+  {
+    auto store = open_file_store(options());
+    ASSERT_TRUE((*store)->open_disk(disk_one(), block_size).ok());
+    ASSERT_TRUE((*store)->write(key_, 0, data_).ok());
+    ASSERT_TRUE((*store)->flush(disk_one()).ok());
+  }
+  {
+    const UniqueFd file(::open(block_path().c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_EQ(::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
+  }
+  auto store = open_file_store(options());
+  ASSERT_TRUE((*store)->open_disk(disk_one(), block_size).ok());
+  const auto ready = [&] {
+    const auto read = (*store)->read(key_, 0, block_size, true);
+    return read.ok() && read->has_value();
+  };
+  EXPECT_FALSE(ready()) << "not even open";
+  (*store)->will_read(key_);
+  for (int i = 0; i < 1000 && !ready(); ++i) ::usleep(1000);
+  EXPECT_TRUE(ready());
+  // Nothing to be done, and no harm.
+  (*store)->will_read({disk_one(), BlockIndex{6}});
+  (*store)->will_read({DiskId(), BlockIndex{0}});
+  EXPECT_FALSE(fs::exists(block_path().parent_path() / "00000006.1"));
+}
+
 TEST_F(FileStore, reads_again_into_buffers_that_were_given_back) {
   auto pool = std::make_shared<BufferPool>(16 << 10);
   { const auto a = pool->take(5000), b = pool->take(5000), c = pool->take(5000); }
