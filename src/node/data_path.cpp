@@ -124,15 +124,24 @@ void NodeCore::note_stream(const DiskRef& disk, const IoRequest& request) {
   const auto next = disk->streams.note(request.block, {begin, begin + request.length_bytes},
                                        disk->geometry.block_size_bytes);
   if (!next || !disk->check_range(*next, 0, 1).ok()) return;
+  const BlockKey key{disk->id, *next, request.generation};
+  if (begins_in_memory(*disk, key)) return;
   if (fetches_.fetch_add(1) >= fetches_max) {
     fetches_.fetch_sub(1);
     return;
   }
-  background().post(
-      [core = shared_from_this(), disk, key = BlockKey{disk->id, *next, request.generation}] {
-        core->fetch(disk, key);
-        core->fetches_.fetch_sub(1);
-      });
+  background().post([core = shared_from_this(), disk, key] {
+    core->fetch(disk, key);
+    core->fetches_.fetch_sub(1);
+  });
+}
+
+/// As when all of it has been read lately: then there is nothing to fetch.
+bool NodeCore::begins_in_memory(const DiskState& disk, BlockKey key) {
+  const auto version = version_of(disk, key, true);
+  if (!version.ok() || !version->has_value()) return false;
+  const auto read = store_.read(**version, 0, BlockStore::unit_bytes, true);
+  return read.ok() && read->has_value();
 }
 
 /// From the device, before it is asked for. Nobody waits for it, so whatever goes wrong is left to

@@ -111,6 +111,7 @@ class NodeCore : public std::enable_shared_from_this<NodeCore> {
 
   std::optional<IoReply> read(DiskState& disk, const IoRequest& request, bool inline_only);
   void note_stream(const DiskRef& disk, const IoRequest& request);
+  bool begins_in_memory(const DiskState& disk, BlockKey key);
   void fetch(const DiskRef& disk, BlockKey key);
   std::optional<IoReply> change(DiskState& disk, const IoRequest& request, bool inline_only);
   Result<> apply(DiskState& disk, const IoRequest& request, bool beside_copy);
