@@ -9,7 +9,7 @@ namespace ukai {
 namespace {
 
 /// How far ahead of a reader, at least: what comes sooner than the device takes is too late.
-constexpr std::uint32_t ahead_bytes_min = 2U << 20;
+constexpr std::uint32_t ahead_bytes_min = 8U << 20;
 
 std::uint64_t blocks_ahead(std::uint32_t block_size_bytes) {
   return std::max<std::uint64_t>(1, ahead_bytes_min / block_size_bytes);

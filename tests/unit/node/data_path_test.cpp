@@ -213,11 +213,19 @@ TEST_F(Hashes, covers_the_whole_block_and_does_not_read_holes) {
   EXPECT_EQ(node.store.calls(Op::read), reads + 2) << "one piece each";
 }
 
-/// A block is a quarter of a MiB, and they are fetched 2 MiB ahead.
-class FetchesAhead : public DataPath {
+/// A block is a quarter of a MiB, and they are fetched 8 MiB ahead.
+class FetchesAhead : public NodeTest {
  protected:
-  void SetUp() override {
-    DataPath::SetUp();
+  static constexpr std::uint64_t ahead = 32;
+  static constexpr std::uint64_t disk_blocks = 64;
+
+  void SetUp() override { begin(Generation{1}); }
+  void begin(Generation head) {
+    auto request = fence_request(1, ++session_);
+    request.set_size(disk_blocks * block_size);
+    request.mutable_history()->set_head(raw(head));
+    ASSERT_TRUE(node->fence(request).ok());
+    epoch_ = 1;
     node.store.set_cold(true);
     node.store.set_hook([this](Op op, const BlockKey& key) {
       if (op == Op::will_read) fetched.push_back(raw(key.block));
@@ -237,10 +245,10 @@ TEST_F(FetchesAhead, for_a_reader_in_order) {
   read_piece(3, 0);
   EXPECT_EQ(fetched, Blocks{});
   read_piece(3, 1);
-  EXPECT_EQ(fetched, Blocks{3 + 8});
+  EXPECT_EQ(fetched, Blocks{3 + ahead});
   for (const std::uint32_t piece : {2, 3}) read_piece(3, piece);
   for (const std::uint32_t piece : {0, 1}) read_piece(4, piece);
-  EXPECT_EQ(fetched, (Blocks{3 + 8, 4 + 8}));
+  EXPECT_EQ(fetched, (Blocks{3 + ahead, 4 + ahead}));
 }
 
 TEST_F(FetchesAhead, nothing_that_is_in_memory) {
@@ -253,18 +261,18 @@ TEST_F(FetchesAhead, for_a_copy_too) {
   session_ = 0;
   for (const std::uint32_t piece : {0, 1}) send(read_of(3, 64U << 10, piece * (64U << 10)));
   scheduler.run_ready();
-  EXPECT_EQ(fetched, Blocks{3 + 8});
+  EXPECT_EQ(fetched, Blocks{3 + ahead});
 }
 
 TEST_F(FetchesAhead, nothing_for_short_reads_or_behind_the_end_of_the_disk) {
   for (std::uint32_t piece = 0; piece < 64; ++piece) read_piece(3, piece, 4096);
-  for (const std::uint32_t piece : {0, 1}) read_piece(blocks - 1, piece);
+  for (const std::uint32_t piece : {0, 1}) read_piece(disk_blocks - ahead, piece);
   EXPECT_EQ(fetched, Blocks{});
 }
 
 TEST_F(FetchesAhead, the_version_that_the_reader_sees) {
-  write(3 + 8, "old");
-  fence(1, 2, 0, Generation{2});
+  write(3 + ahead, "old");
+  begin(Generation{2});
   std::vector<BlockKey> keys;
   node.store.set_hook([&](Op op, const BlockKey& key) {
     if (op == Op::will_read) keys.push_back(key);
@@ -275,7 +283,7 @@ TEST_F(FetchesAhead, the_version_that_the_reader_sees) {
     EXPECT_FALSE(node->handle(request, true)) << "it waits for the device";
     scheduler.run_ready();
   }
-  EXPECT_EQ(keys, (std::vector{BlockKey{disk_of(1), BlockIndex{3 + 8}, Generation{1}}}));
+  EXPECT_EQ(keys, (std::vector{BlockKey{disk_of(1), BlockIndex{3 + ahead}, Generation{1}}}));
 }
 
 TEST_F(FetchesAhead, nothing_once_the_node_is_being_stopped) {

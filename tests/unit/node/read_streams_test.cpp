@@ -6,8 +6,8 @@
 namespace ukai {
 namespace {
 
-constexpr std::uint32_t block_size = 2U << 20;
-constexpr std::uint32_t piece = 256U << 10;
+constexpr std::uint32_t block_size = 8U << 20;
+constexpr std::uint32_t piece = 1U << 20;
 
 class ReadStreamsTest : public testing::Test {
  protected:
@@ -87,7 +87,7 @@ TEST_F(ReadStreamsTest, wants_small_blocks_some_ahead) {
   for (std::uint64_t block = 0; block < 5; ++block) {
     const auto next = streams.note(BlockIndex{3 * block}, {0, small}, small);
     EXPECT_EQ(next.has_value(), block > 0);
-    EXPECT_EQ(raw(next.value_or(BlockIndex{3 * (block + 32)})), 3 * (block + 32)) << "2 MiB here";
+    EXPECT_EQ(raw(next.value_or(BlockIndex{3 * (block + 128)})), 3 * (block + 128)) << "8 MiB here";
   }
 }
 
