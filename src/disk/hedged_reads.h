@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <coroutine>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -17,6 +19,9 @@ namespace ukai {
 ///
 /// Threads: safe from any. What it starts runs in the core's task scope.
 class HedgedReads {
+ private:
+  struct Race;
+
  public:
   HedgedReads(DiskCore& core, Repairer& repairer);
 
@@ -27,31 +32,37 @@ class HedgedReads {
     std::vector<std::size_t> damaged;
   };
 
-  /// Both targets are in sync and cannot change in this range meanwhile.
-  Task<Outcome> read(IoRequest request, Target first, Target second);
+  /// What read() returns: to be awaited at once. Not a Task, because nothing needs a frame.
+  class Reading {
+   public:
+    explicit Reading(std::shared_ptr<Race> race) : race_(std::move(race)) {}
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> awaiter);
+    Outcome await_resume();
 
- private:
-  struct Race;
-  struct Waiting {
-    std::shared_ptr<Race> race;
-    TimePoint due;
-    IoRequest request;
-    Target second;
+   private:
+    std::shared_ptr<Race> race_;  ///< shared with the links' callbacks, and with who watches
   };
 
-  bool ask(std::shared_ptr<Race> race, IoRequest request, Target target);
-  Task<void> ask_one(std::shared_ptr<Race> race, IoRequest request, Target target);
-  void wait_for(Waiting waiting);
+  /// Both targets are in sync and cannot change in this range meanwhile.
+  Reading read(const IoRequest& request, const Target& first, const Target& second);
+
+ private:
+  void ask(const std::shared_ptr<Race>& race, std::size_t runner);
+  void arrived(const std::shared_ptr<Race>& race, std::size_t runner, IoReply reply);
+  void settle(const std::shared_ptr<Race>& race, std::size_t runner, IoReply reply);
+  void wait_for(const std::shared_ptr<Race>& race);
   Task<void> watch();
-  std::vector<Waiting> take_due();
+  std::vector<std::shared_ptr<Race>> take_due();
+  void hedge(const std::shared_ptr<Race>& race);
 
   DiskCore& core_;
   Repairer& repairer_;
   std::mutex mutex_;
-  std::vector<LatencyQuantile> latencies_;  ///< by mutex_; of each member
-  std::vector<Waiting> waiting_;            ///< by mutex_; some may have their answer already
-  double budget_;                           ///< by mutex_; second requests that may be sent
-  bool watching_ = false;                   ///< by mutex_
+  std::vector<LatencyQuantile> latencies_;      ///< by mutex_; of each member
+  std::vector<std::shared_ptr<Race>> waiting_;  ///< by mutex_; some may have their answer already
+  double budget_;                               ///< by mutex_; second requests that may be sent
+  bool watching_ = false;                       ///< by mutex_
 };
 
 }  // namespace ukai

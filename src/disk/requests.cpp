@@ -16,6 +16,8 @@ struct FanOut {
   OneShot<bool> all;
 };
 
+}  // namespace
+
 IoRequest under_session(const DiskCore& core, IoRequest request, Session session) {
   request.disk = core.id;
   request.epoch = core.lease.epoch;
@@ -27,8 +29,6 @@ void note_failure(DiskCore& core, const Target& target, const IoReply& reply) {
   if (reply.ok || !ends_session(reply.code)) return;
   core.session_failed(target.index, target.session, Error{reply.code, reply.what});
 }
-
-}  // namespace
 
 bool ends_session(Code code) {
   switch (code) {

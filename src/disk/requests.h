@@ -54,6 +54,11 @@ inline Sent send_to(DiskCore& core, IoRequest request, Target target) {
   return {core, std::move(request), std::move(target)};
 }
 
+/// What a request carries for every member, and under this session.
+IoRequest under_session(const DiskCore& core, IoRequest request, Session session);
+/// A failure that ends the session has ended it then.
+void note_failure(DiskCore& core, const Target& target, const IoReply& reply);
+
 /// True when the member answers under `session`. False has ended that session.
 Task<bool> ping(DiskCore& core, std::size_t index, Session session);
 

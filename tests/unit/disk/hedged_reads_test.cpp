@@ -29,11 +29,12 @@ class HedgedReadsTest : public test::AttachedFixture {
     request.length_bytes = BlockStore::unit_bytes;
     auto both = targets(2);
     answer_.reset();
-    spawn_into<HedgedReads::Outcome>(hedged_.read(request, both[0], both[1]),
-                                     [this](HedgedReads::Outcome outcome) {
-                                       answer_ = std::move(outcome.reply);
-                                       damaged_ = std::move(outcome.damaged);
-                                     });
+    spawn(read_from(request, both));
+  }
+  Task<void> read_from(IoRequest request, std::vector<Target> both) {
+    HedgedReads::Outcome outcome = co_await hedged_.read(request, both[0], both[1]);
+    answer_ = std::move(outcome.reply);
+    damaged_ = std::move(outcome.damaged);
   }
   std::size_t asked(std::size_t index) const { return links_[index]->asked.size(); }
   static IoReply bytes(const std::string& text) {
@@ -125,6 +126,33 @@ TEST_F(HedgedReadsTest, damage_that_is_told_late_is_looked_for_once) {
   ASSERT_EQ(asked(0), 2U) << "the late one must be repaired as well";
   EXPECT_EQ(links_[0]->asked[1].request.op, IoOp::check);
   EXPECT_EQ(asked(1), 1U);
+}
+
+TEST_F(HedgedReadsTest, the_disk_stays_until_the_loser_has_answered) {
+  read();
+  scheduler.run_for(60ms);
+  links_[1]->answer(0, bytes("second"));
+  ASSERT_TRUE(answer_ && answer_->ok);
+  bool closed = false;
+  spawn(core_.tasks.close(), [&] { closed = true; });
+  scheduler.run_for(1s);
+  EXPECT_FALSE(closed);
+  links_[0]->answer(0, bytes("late"));
+  EXPECT_TRUE(closed);
+}
+
+TEST_F(HedgedReadsTest, the_first_is_waited_for_when_the_disk_is_being_detached) {
+  read();
+  bool closed = false;
+  spawn(core_.tasks.close(), [&] { closed = true; });
+  scheduler.run_for(60ms);
+  EXPECT_EQ(asked(1), 0U) << "nothing is begun any more";
+  EXPECT_FALSE(answer_);
+  links_[0]->answer(0, bytes("first"));
+  ASSERT_TRUE(answer_);
+  EXPECT_EQ(answer_->data.to_string(), "first");
+  scheduler.run_for(60ms);
+  EXPECT_TRUE(closed);
 }
 
 TEST_F(HedgedReadsTest, keep_within_their_budget) {
