@@ -79,7 +79,7 @@ std::optional<IoReply> NodeCore::handle(const IoRequest& request, bool inline_on
   auto range = disk->check_range(request.block, request.offset_bytes, length);
   if (!range.ok()) return IoReply::failed(range.error());
   if (request.op == IoOp::read) {
-    // Once for each request: a copy's is never tried inline.
+    // Once for each request: a guest's is tried inline first, and of a copy's the other try counts.
     if (inline_only != (request.session == Session{0})) note_stream(disk, request);
     return read(*disk, request, inline_only);
   }
